@@ -1,1 +1,47 @@
-//! Placeholder of the first commit.
+//! The API types of hcs-operator, and the `CustomResourceDefinition` generated from them.
+//!
+//! One module a kind, so that the Rust types, the schema that the API server enforces and the
+//! reference documentation come from one source. Nothing here talks to a cluster or to `runhcs`:
+//! other programs can depend on this crate to read and write the objects.
+//!
+//! Use [`crds`] to get the definitions; [`kube::CustomResourceExt::crd`] gives them before the
+//! last refinements and is not what gets installed.
+
+pub mod conditions;
+mod exit_code;
+mod hcs_container;
+mod schema;
+mod signal;
+mod spec;
+mod status;
+
+pub use conditions::Reason;
+pub use exit_code::exit_code_name;
+pub use hcs_container::{HcsContainer, HcsContainerSpec};
+pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+pub use signal::{StopSignal, UnknownSignal};
+pub use spec::{
+    Bundle, DesiredState, Isolation, ManagementPolicy, Os, ReclaimPolicy, RestartPolicy,
+    RestartSettings, Runtime, Scratch, Tty, UpdatePolicy,
+};
+pub use status::{
+    Backoff, CommandRecord, HcsContainerStatus, Initiator, Phase, Processes, ScratchStatus,
+    Termination, whole_seconds,
+};
+
+/// API group of every kind, and the prefix of every annotation, label and finalizer.
+pub const GROUP: &str = "hcs-operator.dev";
+/// The one served and stored version.
+pub const VERSION: &str = "v1alpha1";
+/// Finalizer that the node's agent holds from before the container's first command until the
+/// container, its bundle folder and (with `Delete`) its scratch are gone.
+pub const FINALIZER: &str = "hcs-operator.dev/container";
+
+/// Annotation in a container's `config.json`: the UID of its `HcsContainer`.
+pub const ANNOTATION_UID: &str = "hcs-operator.dev/uid";
+/// Annotation in a container's `config.json`: the namespace of its `HcsContainer`.
+pub const ANNOTATION_NAMESPACE: &str = "hcs-operator.dev/namespace";
+/// Annotation in a container's `config.json`: the name of its `HcsContainer`.
+pub const ANNOTATION_NAME: &str = "hcs-operator.dev/name";
+/// Annotation in a container's `config.json`: the attempt, a decimal number from 1.
+pub const ANNOTATION_ATTEMPT: &str = "hcs-operator.dev/attempt";

@@ -1,0 +1,209 @@
+//! Condition types and reasons: the vocabulary that status, Events, metrics and the runbook share.
+//!
+//! A reason is part of the API: people alert on it. One is added, never renamed, and each has an
+//! anchor in the runbook (its name in lower case).
+
+use std::fmt;
+
+/// Observed equals desired: `True` also for a container that is Paused because it should be.
+pub const READY: &str = "Ready";
+/// The agent is still at work (kstatus). Present only while true.
+pub const RECONCILING: &str = "Reconciling";
+/// The agent can not go on by itself (kstatus). Present only while true.
+pub const STALLED: &str = "Stalled";
+/// The scratch disk is there with the wanted size. Present only with `spec.scratch`.
+pub const SCRATCH_READY: &str = "ScratchReady";
+/// The node's runhcs answers in time and in its own format.
+pub const RUNTIME_RESPONSIVE: &str = "RuntimeResponsive";
+/// The spec has changed in a way that `updatePolicy: Manual` leaves to a person.
+pub const RESTART_REQUIRED: &str = "RestartRequired";
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident),+ $(,)?) => {
+        /// Why a condition is as it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Reason {
+            /// Every reason, for the runbook's and the documentation's checks.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The reason as conditions, Events and metrics carry it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant),)+ }
+            }
+
+            /// What it means and what to do, in the words of this enum's documentation.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc, "\n"),+).trim_ascii(),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    // Where the container is: what was asked for, or on its way there.
+
+    /// Waits for the agent of its node. If it stays, no agent runs for `spec.nodeName`.
+    Pending,
+    /// `runhcs create` is under way. Wait.
+    Creating,
+    /// It is created and not started, as asked. Nothing to do.
+    Created,
+    /// `runhcs start` is under way. Wait.
+    Starting,
+    /// It runs, as asked. Nothing to do.
+    Running,
+    /// `runhcs pause` is under way. Wait.
+    Pausing,
+    /// It is paused, as asked. Nothing to do.
+    Paused,
+    /// `runhcs resume` is under way. Wait.
+    Resuming,
+    /// The stop signal is sent and the grace period runs. Wait.
+    Stopping,
+    /// It is stopped, as asked. Nothing to do.
+    Stopped,
+    /// `runhcs delete` is under way. Wait.
+    Deleting,
+    /// It is gone from the node, as asked. Nothing to do.
+    Deleted,
+    /// The object is being deleted, and the container with it. Wait; the finalizer goes last.
+    Terminating,
+    /// It ended with exit code 0 and its restart policy leaves it so. Nothing to do.
+    Completed,
+    /// It ended with another exit code than 0 and its restart policy leaves it so. See
+    /// `status.lastTermination`; a changed `restartRequest` runs it again.
+    ContainerFailed,
+    /// It ended, and the next start waits: see `status.backoff` and `status.lastTermination`.
+    WaitingForBackoff,
+    /// It ended more often than `restart.maxRestarts`. Find out why it ends, then change
+    /// `restartRequest`.
+    RestartLimitReached,
+    /// It is being made anew because `restartRequest` changed. Wait.
+    RestartRequested,
+    /// It is being made anew because its bundle, scratch or console changed. Wait.
+    SpecChanged,
+    /// It was running already when the agent started, and is looked after again. Nothing to do.
+    Adopted,
+    /// `managementPolicy: Observe`: nothing is run; `status.plannedActions` says what would be.
+    Observing,
+
+    // The spec or the bundle is at fault: a person has to change something.
+
+    /// The spec breaks a rule that the agent checks again. Correct what the message names.
+    InvalidSpec,
+    /// `bundle.path` is not on the node, or has no `config.json`. Put it there.
+    BundleMissing,
+    /// The bundle's `config.json` is not JSON or lacks what a container needs. Correct it.
+    BundleInvalid,
+    /// Another object runs the same bundle on this node. Give each its own, or delete one.
+    BundleInUse,
+    /// A path lies outside the agent's allowed roots, or leads out of them through a link. Move
+    /// it, or add the root to the agent's settings.
+    PathNotAllowed,
+    /// A layer folder or a mount's source is not on the node. Put it there.
+    LayerMissing,
+    /// What the spec asks for, this node's runhcs can not do. See the message; use another node
+    /// or another version of runhcs.
+    Unsupported,
+
+    // A command failed: the message has its stderr; the agent tries again after a while.
+
+    /// The scratch disk is being made. Wait: it takes up to some minutes.
+    ScratchCreating,
+    /// The scratch disk is there. Nothing to do.
+    ScratchCreated,
+    /// The scratch disk could not be made. See the message: often no LCOW files or a full disk.
+    ScratchFailed,
+    /// A scratch disk of another size is there and `reclaimPolicy: Retain` keeps it. Remove or
+    /// move the file, or restore the size.
+    ScratchRetained,
+    /// `runhcs create` failed. See the message: often a layer that is missing or in use.
+    CreateFailed,
+    /// `runhcs start` failed. See the message: often a program that is not in the image.
+    StartFailed,
+    /// `runhcs pause` failed. See the message.
+    PauseFailed,
+    /// Windows can not pause this container: only HyperV isolation can be paused.
+    PauseUnsupported,
+    /// `runhcs resume` failed. See the message.
+    ResumeFailed,
+    /// `runhcs kill` failed. The agent removes the container by force after the grace period.
+    KillFailed,
+    /// `runhcs delete` failed. The agent tries again, with force. If it stays, see the message.
+    DeleteFailed,
+    /// `runhcs resize-tty` failed. See the message: often a container without a console.
+    ResizeFailed,
+
+    // runhcs or the node is at fault.
+
+    /// runhcs answers. Nothing to do.
+    RuntimeResponds,
+    /// The configured runhcs executable is not there or can not be run. Install it.
+    RuntimeMissing,
+    /// runhcs did not end within its deadline and was killed. See the node's Host Compute Service.
+    RuntimeHung,
+    /// runhcs printed what is not its format. See the message; check its version.
+    RuntimeBadOutput,
+    /// runhcs failed in a way that has no reason of its own. See the message.
+    RuntimeFailed,
+    /// `runhcs list` failed, so what runs on the node is not known. See the message.
+    ListFailed,
+    /// A local file of the agent could not be written or read. Check the data folder's disk.
+    NodeStorageFailed,
+    /// It did not end within its grace period and was removed by force. Handle the stop signal in
+    /// the container, or give it more time.
+    ForceKilled,
+    /// The node was rebooted, which ends every container; it is being made again. Nothing to do.
+    NodeRebooted,
+    /// No node with the name `spec.nodeName` is in the cluster. The field is immutable: delete the
+    /// object and make it again.
+    NodeUnknown,
+    /// The node's agent has not been heard of for a while. Check the node and its agent.
+    NodeLost,
+    /// The node is gone from the cluster, so the finalizer was removed without its agent.
+    NodeRemoved,
+    /// The container's shim process was killed, which ends the container. See who killed it.
+    ShimLost,
+    /// runhcs no longer knows the container, though nobody asked for that. It is made again.
+    ContainerLost,
+    /// A half-made container was found and removed by force. Nothing to do.
+    HalfMadeRemoved,
+    /// A container of this operator that no object wants was removed. Nothing to do.
+    OrphanRemoved,
+    /// The agent's own record of this container can not be read. It goes on from what runs; remove
+    /// the file that the message names if it stays.
+    RecordUnreadable,
+    /// runhcs' own record of the container can not be read. It is removed by force.
+    StateUnreadable,
+
+    // For the condition RestartRequired.
+
+    /// A change waits for a restart: `updatePolicy` is Manual. Change `restartRequest` to apply it.
+    RestartRequired,
+    /// What runs is what the spec says. Nothing to do.
+    NotRequired,
+
+    // For Events.
+
+    /// The console has a new size. Nothing to do.
+    Resized,
+    /// `ttlSecondsAfterFinished` is over and the object is being deleted. Nothing to do.
+    TtlExpired,
+}
+
+impl Reason {
+    /// The reason's anchor in the runbook, without `#`.
+    pub fn anchor(self) -> String {
+        self.as_str().to_ascii_lowercase()
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,245 @@
+//! An `HcsContainer`'s status: what the node's agent last saw.
+//!
+//! Reading is tolerant: a value or field that this version does not know, written by a newer
+//! agent, never fails the whole object.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::spec::Tty;
+
+/// A point in time as the API stores it: in whole seconds, so that a status which is read back
+/// equals the one that was written and a comparison of the two does not call for another write.
+pub fn whole_seconds(at: Timestamp) -> Time {
+    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
+/// Where a container is in its life.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// No agent has acted on it yet.
+    #[default]
+    Pending,
+    /// `runhcs create` or `create-scratch` is under way.
+    Creating,
+    /// Created, not started.
+    Created,
+    /// Started.
+    Running,
+    /// Paused.
+    Paused,
+    /// A stop is under way.
+    Stopping,
+    /// Ended, or stopped on request.
+    Stopped,
+    /// It can not go on without a change of the spec or the node.
+    Failed,
+    /// Gone from the node.
+    Deleted,
+    /// The agent can not tell; also any phase that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Who ended a container.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Initiator {
+    /// The container's own first process.
+    Guest,
+    /// The agent, to make the spec true.
+    Operator,
+    /// The node: it was rebooted.
+    Node,
+    /// Not known; also any value that this version does not know.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+/// What the node's agent last saw of a container.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct HcsContainerStatus {
+    /// `metadata.generation` that this status speaks of; -1 before any agent has seen the object.
+    #[serde(default = "unobserved")]
+    pub observed_generation: i64,
+    /// Where the container is in its life.
+    #[serde(default)]
+    pub phase: Phase,
+    /// Id of the container in runhcs: `hc-<uid>-<attempt>`.
+    #[serde(
+        rename = "containerID",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub container_id: Option<String>,
+    /// Number of the current container, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// Process id, on the node, of the shim that stands for the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// When that process started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid_start_time: Option<Time>,
+    /// The node's boot that `pid` belongs to.
+    #[serde(rename = "bootID", default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
+    /// Processes inside the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<Processes>,
+    /// Restarts after the container ended by itself.
+    #[serde(default)]
+    pub restart_count: u32,
+    /// How the previous attempt, or a stopped container, ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_termination: Option<Termination>,
+    /// Set while restarts or failed commands are being held back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<Backoff>,
+    /// The scratch disk that exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scratch: Option<ScratchStatus>,
+    /// Console size that was last set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tty: Option<Tty>,
+    /// With managementPolicy Observe: what Manage would run now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub planned_actions: Vec<String>,
+    /// The last 10 runhcs commands for this container, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recent_commands: Vec<CommandRecord>,
+    /// When the current attempt was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// Conditions, one a type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
+    pub conditions: Vec<Condition>,
+}
+
+fn unobserved() -> i64 {
+    -1
+}
+
+/// The status of an object that no agent has seen, as the CRD's default gives it.
+impl Default for HcsContainerStatus {
+    fn default() -> Self {
+        Self {
+            observed_generation: unobserved(),
+            phase: Phase::default(),
+            container_id: None,
+            attempt: None,
+            pid: None,
+            pid_start_time: None,
+            boot_id: None,
+            processes: None,
+            restart_count: 0,
+            last_termination: None,
+            backoff: None,
+            scratch: None,
+            tty: None,
+            planned_actions: Vec::new(),
+            recent_commands: Vec::new(),
+            started_at: None,
+            conditions: Vec::new(),
+        }
+    }
+}
+
+/// Processes inside a container (`runhcs ps`).
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Processes {
+    /// How many there are.
+    #[serde(default)]
+    pub count: u32,
+    /// Their ids, as the container's own system numbers them; the first 64.
+    #[serde(default)]
+    pub pids: Vec<u32>,
+    /// Whether `pids` leaves some out.
+    #[serde(default)]
+    pub truncated: bool,
+}
+
+/// How a container ended.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Termination {
+    /// Exit code of the first process; absent if nobody was there to see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i64>,
+    /// The same in hexadecimal, as Windows documents its codes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code_hex: Option<String>,
+    /// Name of a well-known code, such as STATUS_STACK_BUFFER_OVERRUN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who ended it.
+    #[serde(default)]
+    pub initiator: Initiator,
+    /// When it had been started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When its end was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+}
+
+impl Termination {
+    /// The fields that follow from an exit code alone: the code, its hexadecimal form and, where
+    /// it is well known, its name.
+    pub fn of_exit_code(code: i64) -> Self {
+        Self {
+            exit_code: Some(code),
+            exit_code_hex: Some(format!("0x{code:08X}")),
+            reason: crate::exit_code_name(code).map(str::to_owned),
+            ..Self::default()
+        }
+    }
+}
+
+/// Restarts or failed commands that are being held back.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Backoff {
+    /// Failures in a row.
+    #[serde(default)]
+    pub consecutive_failures: u32,
+    /// When the next try is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Time>,
+}
+
+/// The scratch disk that exists.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ScratchStatus {
+    /// Its absolute path on the node.
+    #[serde(default)]
+    pub path: String,
+    /// The size in GiB that it was made with.
+    #[serde(rename = "sizeGB", default)]
+    pub size_gb: u32,
+}
+
+/// One runhcs command that was run.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandRecord {
+    /// The command with its arguments.
+    #[serde(default)]
+    pub command: String,
+    /// Its exit code; absent if it never ended by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i64>,
+    /// How long it took, in milliseconds.
+    #[serde(default)]
+    pub duration_ms: u64,
+    /// The end of what it wrote to stderr.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<String>,
+}
