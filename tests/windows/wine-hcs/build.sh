@@ -1,0 +1,52 @@
+#!/bin/sh
+# build.sh PREFIX [OUT]
+# Compiles the two libraries into OUT (default: a folder that is removed again)
+# and makes PREFIX a Wine prefix in which runhcs.exe works.  May be run again.
+#   WINE  wine64 binary (default: wine64 on PATH)
+#   CC    compiler (default: x86_64-w64-mingw32-gcc)
+set -eu
+[ $# -ge 1 ] || { echo "usage: build.sh PREFIX [OUT]" >&2; exit 2; }
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$1"
+prefix=$(cd "$1" && pwd)
+wine=$(command -v "${WINE:-wine64}") || { echo "no wine64: set WINE" >&2; exit 2; }
+cc=${CC:-x86_64-w64-mingw32-gcc}
+
+if [ $# -ge 2 ]; then
+	mkdir -p "$2"
+	out=$(cd "$2" && pwd)
+else
+	out=$(mktemp -d)
+	trap 'rm -rf "$out"' EXIT
+fi
+flags="-std=gnu17 -O1 -Wall -Wextra -Werror -shared -s"
+(
+	cd "$here"
+	# shellcheck disable=SC2086  # flags are words
+	"$cc" $flags -o "$out/vmcompute.dll" text.c json.c system.c process.c launch.c notify.c layer.c wine.c -lole32
+	# shellcheck disable=SC2086
+	"$cc" $flags -o "$out/bcryptprimitives.dll" bcryptprimitives.c -ladvapi32
+)
+
+export WINEPREFIX="$prefix" WINEDEBUG="${WINEDEBUG:--all}" WINEARCH=win64 WINEDLLOVERRIDES="${WINEDLLOVERRIDES:-mscoree,mshtml=}"
+quiet() { "$wine" "$@" </dev/null >/dev/null 2>&1; }
+[ -f "$prefix/system.reg" ] || quiet wineboot -i
+cp "$out/vmcompute.dll" "$out/bcryptprimitives.dll" "$prefix/drive_c/windows/system32/"
+
+# Windows Server 2022: hcsshim asks for HCS schema 2.1 and signals from 17763 on.
+cat >"$out/version.reg" <<'END'
+REGEDIT4
+
+[HKEY_LOCAL_MACHINE\Software\Microsoft\Windows NT\CurrentVersion]
+"CurrentBuildNumber"="20348"
+"CurrentBuild"="20348"
+"CurrentVersion"="10.0"
+"CurrentMajorVersionNumber"=dword:0000000a
+"CurrentMinorVersionNumber"=dword:00000000
+END
+quiet regedit /S "$out/version.reg"
+"$wine" cmd /c ver </dev/null 2>/dev/null | tr -d '\r' | grep -q '10.0.20348' || {
+	echo "Wine does not say that it is Windows 10.0.20348" >&2
+	exit 1
+}
+echo "ready: WINEPREFIX=$prefix"

@@ -1,0 +1,115 @@
+/*
+ * probe.exe - the program that smoke.sh runs as a container.
+ *   probe LOG TICKS CODE [stdin]
+ * Ten times a second it writes to stdout and stderr and appends to LOG what
+ * became of the writes; after TICKS ticks it exits with CODE.  With "stdin" it
+ * first reads stdin to its end.
+ *   probe wait PID
+ * says "watching", waits for a process and prints its exit code (a shim's, for
+ * instance).
+ *   probe kill PID
+ * ends a process at once, as a crash would (exit code 1).
+ *   probe capture COMMANDLINE
+ * runs a command as a Windows client would that collects its output: stdin
+ * NUL, stdout and stderr one anonymous pipe, read to its end.  Prints the
+ * output, when the command ended and when the pipe did (ms).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <windows.h>
+
+static void note(const char *path, const char *line)
+{
+    DWORD w;
+    HANDLE f = CreateFileA(path, FILE_APPEND_DATA, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_ALWAYS, 0, NULL);
+    if (f == INVALID_HANDLE_VALUE) return;
+    WriteFile(f, line, (DWORD)strlen(line), &w, NULL);
+    CloseHandle(f);
+}
+
+static DWORD say(DWORD which, const char *line)
+{
+    DWORD w;
+    if (WriteFile(GetStdHandle(which), line, (DWORD)strlen(line), &w, NULL)) return 0;
+    return GetLastError();
+}
+
+static int capture(char *cmd)
+{
+    SECURITY_ATTRIBUTES sa = { sizeof sa, NULL, TRUE };
+    STARTUPINFOA si = { sizeof si };
+    PROCESS_INFORMATION pi;
+    HANDLE r, w;
+    char buf[4096];
+    DWORD n, code, t0 = GetTickCount(), ended;
+
+    CreatePipe(&r, &w, &sa, 0);
+    SetHandleInformation(r, HANDLE_FLAG_INHERIT, 0);
+    si.dwFlags = STARTF_USESTDHANDLES;
+    si.hStdInput = CreateFileA("NUL", GENERIC_READ, 3, &sa, OPEN_EXISTING, 0, NULL);
+    si.hStdOutput = si.hStdError = w;
+    if (!CreateProcessA(NULL, cmd, NULL, NULL, TRUE, 0, NULL, NULL, &si, &pi)) return 98;
+    CloseHandle(w);
+    WaitForSingleObject(pi.hProcess, INFINITE);
+    GetExitCodeProcess(pi.hProcess, &code);
+    ended = GetTickCount() - t0;
+    printf("[");
+    while (ReadFile(r, buf, sizeof buf, &n, NULL) && n) fwrite(buf, 1, n, stdout);
+    printf("] exit code %lu; command ended after %lu ms, pipe after %lu ms\n", code, ended, GetTickCount() - t0);
+    return (int)code;
+}
+
+int main(int argc, char **argv)
+{
+    char buf[1024], cwd[MAX_PATH], foo[100] = "", host[100] = "", secret[100] = "";
+    int i, ticks, code;
+
+    if (argc == 3 && !strcmp(argv[1], "wait")) {
+        DWORD c = 0;
+        HANDLE h = OpenProcess(SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION, FALSE, strtoul(argv[2], NULL, 0));
+        if (!h) {
+            printf("no process %s\n", argv[2]);
+            return 1;
+        }
+        printf("watching\n");
+        fflush(stdout);
+        WaitForSingleObject(h, INFINITE);
+        GetExitCodeProcess(h, &c);
+        printf("exit code %lu\n", c);
+        return 0;
+    }
+    if (argc == 3 && !strcmp(argv[1], "kill")) {
+        HANDLE h = OpenProcess(PROCESS_TERMINATE, FALSE, strtoul(argv[2], NULL, 0));
+        return h && TerminateProcess(h, 1) ? 0 : 1;
+    }
+    if (argc == 3 && !strcmp(argv[1], "capture")) return capture(argv[2]);
+    if (argc < 4) return 99;
+    ticks = atoi(argv[2]);
+    code = (int)strtoul(argv[3], NULL, 0);
+    GetCurrentDirectoryA(sizeof cwd, cwd);
+    GetEnvironmentVariableA("FOO", foo, sizeof foo);
+    GetEnvironmentVariableA("COMPUTERNAME", host, sizeof host);
+    GetEnvironmentVariableA("CALLER_ONLY", secret, sizeof secret);
+    snprintf(buf, sizeof buf, "begin pid=%lu cwd=%s FOO=%s COMPUTERNAME=%s CALLER_ONLY=%s\n",
+             GetCurrentProcessId(), cwd, foo, host, secret);
+    note(argv[1], buf);
+    if (argc > 4) {
+        DWORD n, all = 0;
+        while (ReadFile(GetStdHandle(STD_INPUT_HANDLE), buf, sizeof buf, &n, NULL) && n) all += n;
+        snprintf(buf, sizeof buf, "stdin bytes=%lu error=%lu\n", all, GetLastError());
+        note(argv[1], buf);
+    }
+    for (i = 0; i < ticks; i++) {
+        DWORD o, e;
+        snprintf(buf, sizeof buf, "out %d\r\n", i);
+        o = say(STD_OUTPUT_HANDLE, buf);
+        snprintf(buf, sizeof buf, "err %d\r\n", i);
+        e = say(STD_ERROR_HANDLE, buf);
+        snprintf(buf, sizeof buf, "tick %d stdout=%lu stderr=%lu\n", i, o, e);
+        note(argv[1], buf);
+        Sleep(100);
+    }
+    note(argv[1], "end\n");
+    return code;
+}
