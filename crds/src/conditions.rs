@@ -5,18 +5,30 @@
 
 use std::fmt;
 
-/// Observed equals desired: `True` also for a container that is Paused because it should be.
-pub const READY: &str = "Ready";
-/// The agent is still at work (kstatus). Present only while true.
-pub const RECONCILING: &str = "Reconciling";
-/// The agent can not go on by itself (kstatus). Present only while true.
-pub const STALLED: &str = "Stalled";
-/// The scratch disk is there with the wanted size. Present only with `spec.scratch`.
-pub const SCRATCH_READY: &str = "ScratchReady";
-/// The node's runhcs answers in time and in its own format.
-pub const RUNTIME_RESPONSIVE: &str = "RuntimeResponsive";
-/// The spec has changed in a way that `updatePolicy: Manual` leaves to a person.
-pub const RESTART_REQUIRED: &str = "RestartRequired";
+macro_rules! condition_types {
+    ($($(#[doc = $doc:literal])+ $constant:ident = $name:literal),+ $(,)?) => {
+        $($(#[doc = $doc])+ pub const $constant: &str = $name;)+
+
+        /// Every condition type with what it means.
+        pub const TYPES: &[(&str, &str)] = &[$(($name, concat!($($doc, "\n"),+).trim_ascii()),)+];
+    };
+}
+
+condition_types! {
+    /// What runs is what the spec asks for: true also of a container that is Paused because it
+    /// should be. Always present once an agent has seen the object.
+    READY = "Ready",
+    /// The agent is still at work (kstatus). Present only while true.
+    RECONCILING = "Reconciling",
+    /// The agent can not go on by itself (kstatus). Present only while true.
+    STALLED = "Stalled",
+    /// The scratch disk is there with the wanted size. Present only with `spec.scratch`.
+    SCRATCH_READY = "ScratchReady",
+    /// The node's runhcs answers in time and in its own format.
+    RUNTIME_RESPONSIVE = "RuntimeResponsive",
+    /// The spec has changed in a way that `updatePolicy: Manual` leaves to a person.
+    RESTART_REQUIRED = "RestartRequired",
+}
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $variant:ident),+ $(,)?) => {

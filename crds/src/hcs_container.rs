@@ -3,6 +3,7 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
 use crate::signal::StopSignal;
 use crate::spec::{
     Bundle, DesiredState, ManagementPolicy, RestartPolicy, RestartSettings, Runtime, Scratch, Tty,
@@ -10,7 +11,8 @@ use crate::spec::{
 };
 use crate::status::HcsContainerStatus;
 
-/// What should be true of one container on one node.
+/// What should be true of one container on one node. The node's agent makes it true with runhcs,
+/// and writes to `status` what it found.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[kube(
     group = "hcs-operator.dev",
@@ -22,49 +24,144 @@ use crate::status::HcsContainerStatus;
     category = "hcs-operator",
     selectable = ".spec.nodeName",
     derive = "PartialEq",
-    derive = "Default"
+    derive = "Default",
+    doc = "One container on one Windows node, run with runhcs by the node's agent.",
+    printcolumn(
+        name = "State",
+        type_ = "string",
+        json_path = ".status.phase",
+        description = "Where the container is in its life"
+    ),
+    printcolumn(
+        name = "Desired",
+        type_ = "string",
+        json_path = ".spec.desiredState",
+        description = "The state that the spec asks for"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether the container is in the desired state"
+    ),
+    printcolumn(
+        name = "Restarts",
+        type_ = "integer",
+        json_path = ".status.restartCount",
+        description = "Restarts after the container ended by itself"
+    ),
+    printcolumn(
+        name = "Node",
+        type_ = "string",
+        json_path = ".spec.nodeName",
+        description = "The node that runs it"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Time since the object was made"
+    ),
+    printcolumn(
+        name = "Exit",
+        type_ = "integer",
+        json_path = ".status.lastTermination.exitCode",
+        description = "Exit code of the last container that ended",
+        priority = 1
+    ),
+    printcolumn(
+        name = "PID",
+        type_ = "integer",
+        json_path = ".status.pid",
+        description = "Process id of the shim on the node",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why it is ready or not; the runbook explains each reason",
+        priority = 1
+    )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = rules::scratch_needs_linux(),
+    validation = rules::paused_needs_hyperv(),
+    validation = rules::stop_signal_fits_os(),
+    validation = rules::linux_config_needs_linux(),
+    validation = rules::hyperv_config_needs_hyperv()
+)]
 pub struct HcsContainerSpec {
-    /// Name of the node whose agent runs the container.
+    /// Name of the Node whose agent runs the container (`metadata.name`, a DNS subdomain of at
+    /// most 253 characters). Required and immutable. A field selector: `kubectl get hcs
+    /// --field-selector spec.nodeName=win-1`.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(
+        validation = rules::node_name_is_a_name(),
+        validation = rules::node_name_is_immutable()
+    )]
     pub node_name: String,
-    /// The state to hold the container in. Default Running.
+    /// The state to hold the container in. Created: created and not started. Running (default):
+    /// started. Paused: started and paused; needs runtime.isolation HyperV. Stopped: not running;
+    /// what is left of it stays for inspection. Deleted: gone from the node while the object
+    /// stays.
     #[serde(default)]
     pub desired_state: DesiredState,
-    /// What kind of container it is. Default os Windows, isolation Process.
+    /// What kind of container it is. Immutable. Default: a Windows container with process
+    /// isolation.
     #[serde(default)]
+    #[x_kube(validation = rules::runtime_is_immutable())]
     pub runtime: Runtime,
-    /// Where the OCI runtime configuration comes from.
+    /// Where the container's OCI runtime configuration comes from: exactly one of config and path.
     pub bundle: Bundle,
-    /// A writable disk for an LCOW container.
+    /// A writable disk for an LCOW container, made with `runhcs create-scratch` before the
+    /// container. Only with runtime.os Linux. Without it, the last of the layerFolders must be
+    /// ready for use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scratch: Option<Scratch>,
-    /// Size of the container's console.
+    /// Size of the container's console: set at create (`process.consoleSize`), on each change
+    /// (`runhcs resize-tty`), and again after a restart. Takes effect where the container's
+    /// process has a console (`process.terminal: true`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tty: Option<Tty>,
-    /// What to do when the container ends by itself. Default Always.
+    /// What to do when the container ends by itself while it should run. Always (default): start a
+    /// new one. OnFailure: so, unless its exit code is 0. Never: leave it ended.
     #[serde(default)]
     pub restart_policy: RestartPolicy,
-    /// How often and how fast to restart.
+    /// How often and how fast to restart a container that ends by itself.
     #[serde(default)]
     pub restart: RestartSettings,
-    /// An opaque value; changing it recreates the container once.
+    /// An opaque value of at most 256 characters, such as a date. Changing it makes the container
+    /// anew once, and starts the count of restarts from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(max = 256))]
     pub restart_request: Option<String>,
-    /// What a changed bundle or scratch does. Default Recreate.
+    /// What a change of bundle or scratch does to a container that exists. Recreate (default):
+    /// stop it, delete it and make it anew. Manual: leave it, and set the condition
+    /// RestartRequired until restartRequest changes.
     #[serde(default)]
     pub update_policy: UpdatePolicy,
-    /// Signal that asks the container to stop.
+    /// Signal that asks the container to stop (`runhcs kill`). Windows: CtrlC, CtrlBreak,
+    /// CtrlClose, CtrlLogOff, CtrlShutdown; Linux: HUP, INT, QUIT, ABRT, ALRM, PWR, USR1, USR2,
+    /// WINCH; both: TERM (which Windows takes for CtrlShutdown) and KILL. Default: TERM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::stop_signal")]
     pub stop_signal: Option<StopSignal>,
-    /// Seconds between the stop signal and removal by force. Default 30.
+    /// Seconds from the stop signal until the container is removed by force, 0 (at once) to 86400.
+    /// Default 30.
     #[serde(default = "default_grace_period")]
+    #[schemars(range(max = 86_400))]
     pub termination_grace_period_seconds: u32,
-    /// Whether the agent acts, or only says what it would do. Default Manage.
+    /// Manage (default): make the spec true. Observe: run nothing that changes anything, and list
+    /// in status.plannedActions what Manage would run.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
-    /// Seconds after its end when a finished container's object is deleted.
+    /// Seconds from the end of a container that its restartPolicy leaves ended until this object
+    /// is deleted, and with it what is on the node: 0 (at once) to 31536000 (a year). Without it,
+    /// the object stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32", range(max = 31_536_000))]
     pub ttl_seconds_after_finished: Option<u32>,
 }
 

@@ -9,7 +9,11 @@
 
 pub mod conditions;
 mod exit_code;
+mod generate;
 mod hcs_container;
+pub mod paths;
+mod reference;
+mod rules;
 mod schema;
 mod signal;
 mod spec;
@@ -17,8 +21,10 @@ mod status;
 
 pub use conditions::Reason;
 pub use exit_code::exit_code_name;
+pub use generate::{GeneratedFile, crds_yaml, generated_files};
 pub use hcs_container::{HcsContainer, HcsContainerSpec};
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+pub use schema::{SchemaError, crds};
 pub use signal::{StopSignal, UnknownSignal};
 pub use spec::{
     Bundle, DesiredState, Isolation, ManagementPolicy, Os, ReclaimPolicy, RestartPolicy,

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::Os;
@@ -20,7 +19,7 @@ macro_rules! stop_signals {
     ($($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {
         /// A signal that `runhcs kill` takes, by the name that it takes.
         #[derive(
-            Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord,
+            Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord,
         )]
         pub enum StopSignal {
             $($(#[$doc])* #[serde(rename = $name)] $variant,)+

@@ -5,6 +5,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
+
 /// The state that the agent holds a container in.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DesiredState {
@@ -44,11 +46,14 @@ pub enum Isolation {
 /// What kind of container it is.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::linux_needs_hyperv())]
 pub struct Runtime {
-    /// Operating system inside the container: Windows or Linux (LCOW). Default Windows.
+    /// Operating system inside the container: Windows (default) or Linux (a Linux container on
+    /// Windows, LCOW; needs isolation HyperV).
     #[serde(default)]
     pub os: Os,
-    /// Process or HyperV. Default Process.
+    /// What separates the container from the node: Process (default; the node's own kernel) or
+    /// HyperV (a utility virtual machine).
     #[serde(default)]
     pub isolation: Isolation,
 }
@@ -56,13 +61,20 @@ pub struct Runtime {
 /// Where the OCI runtime configuration comes from: exactly one of `config` and `path`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::one_bundle_source())]
 pub struct Bundle {
-    /// An OCI runtime spec (the content of a `config.json`).
+    /// An OCI runtime spec (the content of a `config.json`, as in
+    /// https://github.com/opencontainers/runtime-spec/blob/main/config.md), which the agent writes
+    /// into a bundle folder of its own for each container. The agent sets its annotations and
+    /// process.consoleSize; everything else is passed on as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::schema::open_object")]
+    #[schemars(schema_with = "crate::schema::oci_config")]
     pub config: Option<serde_json::Map<String, serde_json::Value>>,
-    /// Absolute path of an existing bundle folder on the node.
+    /// Absolute path on the node of an existing bundle folder (one with a `config.json`), at most
+    /// 1024 characters. It must lie below one of the agent's bundle roots. No UNC or device path,
+    /// no `.` or `..`, no alternate data stream, no short (8.3) or reserved name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::node_path")]
     pub path: Option<String>,
 }
 
@@ -80,16 +92,23 @@ pub enum ReclaimPolicy {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Scratch {
-    /// Size in GiB (`--sizeGB`). Default 20.
+    /// Size in GiB, 1 to 65536 (a VHDX file's limit); the file grows as it is written to
+    /// (`--sizeGB`). Default 20. A change makes the disk anew: its content is lost.
     #[serde(rename = "sizeGB", default = "default_size_gb")]
+    #[schemars(range(min = 1, max = 65_536))]
     pub size_gb: u32,
-    /// Absolute path of a template disk on the node (`--cache-path`).
+    /// Absolute path on the node of a formatted disk to copy, which is faster than making one;
+    /// made by the first that finds none there (`--cache-path`). runhcs uses it with sizeGB 20
+    /// only. It must lie below one of the agent's cache roots, and keeps the rules of bundle.path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::node_path")]
     pub cache_file: Option<String>,
-    /// Whether the VM that formats the disk uses virtual memory instead of physical memory.
+    /// Whether the utility VM that formats the disk is backed by virtual memory and not by physical
+    /// memory (`--use-virtual-memory`, which runhcs has since v0.13.0). Default false.
     #[serde(default)]
     pub use_virtual_memory: bool,
-    /// What becomes of the file when it is no longer needed. Default Delete.
+    /// What becomes of the file when the object is deleted or another size is wanted. Delete
+    /// (default): it is deleted. Retain: it stays on the node, and a person decides.
     #[serde(default)]
     pub reclaim_policy: ReclaimPolicy,
 }
@@ -114,8 +133,10 @@ fn default_size_gb() -> u32 {
 #[serde(rename_all = "camelCase")]
 pub struct Tty {
     /// Columns, 1 to 65535.
+    #[schemars(range(min = 1))]
     pub width: u16,
     /// Rows, 1 to 65535.
+    #[schemars(range(min = 1))]
     pub height: u16,
 }
 
@@ -134,17 +155,25 @@ pub enum RestartPolicy {
 /// How often and how fast a container that ends is started again.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::backoff_is_ordered())]
 pub struct RestartSettings {
-    /// Restarts after which the agent gives up. Without it, there is no limit.
+    /// Restarts after which the agent gives up and says so (reason RestartLimitReached), 0 (the
+    /// first end is the last) to 1000000. Without it, there is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32", range(max = 1_000_000))]
     pub max_restarts: Option<u32>,
-    /// Seconds before the first restart; doubles with each failure. Default 10.
+    /// Seconds before the first restart, 1 to 86400; twice as long after each further end, with
+    /// some jitter. Default 10.
+    #[schemars(range(min = 1, max = 86_400))]
     #[serde(default = "default_initial_backoff")]
     pub initial_backoff_seconds: u32,
-    /// Longest wait before a restart, in seconds. Default 300.
+    /// Longest wait before a restart, in seconds, 1 to 86400. Default 300.
+    #[schemars(range(min = 1, max = 86_400))]
     #[serde(default = "default_max_backoff")]
     pub max_backoff_seconds: u32,
-    /// Seconds of running after which the failures are forgotten. Default 600.
+    /// Seconds of running after which the wait starts from initialBackoffSeconds again, 1 to
+    /// 2592000 (30 days). Default 600.
+    #[schemars(range(min = 1, max = 2_592_000))]
     #[serde(default = "default_reset_after")]
     pub reset_after_seconds: u32,
 }

@@ -1,0 +1,71 @@
+//! The files that are generated from the types: the definitions as YAML, and the API reference.
+
+use serde_json::Value;
+
+use crate::reference;
+use crate::schema::{SchemaError, crds};
+
+const YAML_HEADER: &str = "\
+# Generated from the Rust types in crds/src by `cargo xtask generate`. Do not edit.
+";
+
+/// A generated file: its path relative to the repository's root, with `/`, and its content.
+pub type GeneratedFile = (&'static str, String);
+
+/// Every file that is generated from this crate.
+///
+/// # Errors
+/// None for the types of this crate: a test generates them all.
+pub fn generated_files() -> Result<Vec<GeneratedFile>, SchemaError> {
+    Ok(vec![
+        (
+            "crds/yaml/hcs-operator.dev_hcscontainers.yaml",
+            crds_yaml()?,
+        ),
+        ("docs/api.md", reference::markdown(&crds()?)),
+    ])
+}
+
+/// The definitions as YAML documents, ready for `kubectl apply --server-side -f -`.
+///
+/// # Errors
+/// None for the types of this crate: a test writes them all.
+pub fn crds_yaml() -> Result<String, SchemaError> {
+    let mut yaml = YAML_HEADER.to_owned();
+    for crd in crds()? {
+        let sorted = in_order(serde_json::to_value(crd)?);
+        yaml.push_str("---\n");
+        yaml.push_str(&serde_yaml_ng::to_string(&sorted)?);
+    }
+    Ok(yaml)
+}
+
+/// Keys in alphabetical order whatever serde_json's features are in a build, and whole numbers
+/// without a fraction, so that the text does not depend on who generates it.
+fn in_order(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.into_iter().collect();
+            fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+            fields
+                .into_iter()
+                .map(|(key, value)| (key, in_order(value)))
+                .collect()
+        }
+        Value::Array(items) => items.into_iter().map(in_order).collect(),
+        Value::Number(number) => whole(&number).map_or(Value::Number(number), Value::from),
+        other => other,
+    }
+}
+
+/// A bound as the whole number that it is: schemas carry bounds as floating point.
+pub(crate) fn whole(number: &serde_json::Number) -> Option<i64> {
+    // Exact: every bound of a 32-bit field is far below 2^53.
+    #[allow(clippy::cast_possible_truncation)]
+    number.as_i64().or_else(|| {
+        number
+            .as_f64()
+            .filter(|n| n.fract() == 0.0 && n.abs() < 1e15)
+            .map(|n| n as i64)
+    })
+}
