@@ -1,0 +1,337 @@
+//! A real Kubernetes control plane on loopback, in one folder:
+//!
+//! ```text
+//! kubeconfig          for system:masters
+//! bin/                etcd, kube-apiserver, kube-controller-manager, kubectl
+//! pki/  etcd/         its keys and its store
+//! logs/               one file a process, and audit.log with each write that the API server was asked for
+//! nodes/<node>/       simulated nodes
+//! ```
+
+mod flags;
+mod install;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::Client;
+use tokio::sync::OnceCell;
+
+use crate::audit::Audit;
+use crate::certificates::{Certificates, private_file};
+use crate::kubeconfig::{self, Access};
+use crate::port::ReservedPort;
+use crate::process::{Owned, Spawn, stop_all};
+use crate::{Error, Result, binaries};
+
+/// Names the folder of a running control plane that [`ControlPlane::shared`] uses in place of a new
+/// one.
+pub const SHARED: &str = "HCS_TESTS_CONTROL_PLANE";
+
+/// How long the control plane may take to become ready: 5 s on an idle machine.
+const READY: Duration = Duration::from_secs(120);
+
+/// A running control plane. The one that [`ControlPlane::start`] gave stops when dropped.
+#[derive(Debug)]
+pub struct ControlPlane {
+    dir: PathBuf,
+    access: Access,
+    processes: Vec<Owned>,
+    _port: Option<ReservedPort>,
+    _sockets: Option<tempfile::TempDir>,
+}
+
+impl ControlPlane {
+    /// The control plane that all scenarios of this process share: started by the first that asks,
+    /// or the one whose folder [`SHARED`] names. It ends with the process.
+    pub async fn shared() -> Result<Arc<Self>> {
+        static CONTROL_PLANE: OnceCell<Arc<ControlPlane>> = OnceCell::const_new();
+        let start = || async {
+            let control_plane = match std::env::var_os(SHARED) {
+                Some(dir) => Self::attach(Path::new(&dir))?,
+                None => Self::start(&fresh_run_folder()?).await?,
+            };
+            control_plane.install().await?;
+            Ok::<_, Error>(Arc::new(control_plane))
+        };
+        CONTROL_PLANE.get_or_try_init(start).await.cloned()
+    }
+
+    /// Starts a new one in `dir`, and returns when the API server is ready. What an earlier one left
+    /// in `dir` is removed, except simulated nodes.
+    pub async fn start(dir: &Path) -> Result<Self> {
+        let dir = std::path::absolute(dir).map_err(|source| Error::file("find", dir, source))?;
+        let sockets = prepare(&dir)?;
+        let certificates = Certificates::make(&dir.join("pki"))?;
+        let port = ReservedPort::reserve()
+            .map_err(|source| Error::file("reserve a port for", &dir, source))?;
+        let access = Access {
+            server: format!("https://127.0.0.1:{}", port.number()),
+            authority: fs::read(&certificates.authority)
+                .map_err(|source| Error::file("read", &certificates.authority, source))?,
+            token: random_token()?,
+            namespace: "default".to_owned(),
+        };
+        write_configuration(&dir, &access)?;
+        let store = sockets
+            .as_ref()
+            .map_or(dir.join("etcd"), |sockets| sockets.path().to_owned());
+        let mut control_plane = Self {
+            dir,
+            access,
+            processes: Vec::new(),
+            _port: Some(port),
+            _sockets: sockets,
+        };
+        control_plane.start_processes(&certificates, &store)?;
+        control_plane.ready(READY).await?;
+        Ok(control_plane)
+    }
+
+    /// Uses the one that another process runs in `dir`.
+    pub fn attach(dir: &Path) -> Result<Self> {
+        let dir = std::path::absolute(dir).map_err(|source| Error::file("find", dir, source))?;
+        let access = Access::read_kubeconfig(&dir.join("kubeconfig"))?;
+        Ok(Self {
+            dir,
+            access,
+            processes: Vec::new(),
+            _port: None,
+            _sockets: None,
+        })
+    }
+
+    fn start_processes(&mut self, certificates: &Certificates, store: &Path) -> Result {
+        let (dir, logs) = (self.dir.clone(), self.logs());
+        let process = |name: &str| Spawn::new(name, dir.join("bin").join(name), &logs);
+        self.processes
+            .push(process("etcd").args(flags::etcd(&dir, store)).start()?);
+        let port = self.access.server.rsplit(':').next().unwrap_or_default();
+        let api_server = flags::api_server(&dir, store, certificates, port);
+        self.processes
+            .push(process("kube-apiserver").args(api_server).start()?);
+        Ok(())
+    }
+
+    /// Waits for `/readyz`, then starts the controller manager, which gives up where it finds no API
+    /// server.
+    async fn ready(&mut self, within: Duration) -> Result {
+        let client = self.client().await?;
+        let deadline = Instant::now() + within;
+        loop {
+            let request = http::Request::get("/readyz")
+                .body(Vec::new())
+                .unwrap_or_default();
+            let answer = client.request_text(request).await;
+            if answer.is_ok() {
+                break;
+            }
+            self.all_running()?;
+            if Instant::now() > deadline {
+                return Err(Error::Deadline {
+                    what: "the API server is ready".to_owned(),
+                    deadline: within,
+                    evidence: format!("{answer:?}\n{}", self.log_tails()),
+                });
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let manager = Spawn::new(
+            "kube-controller-manager",
+            self.dir.join("bin/kube-controller-manager"),
+            &self.logs(),
+        );
+        self.processes
+            .push(manager.args(flags::controller_manager(&self.dir)).start()?);
+        Ok(())
+    }
+
+    /// An error if one of its processes has ended.
+    pub fn all_running(&self) -> Result {
+        for process in &self.processes {
+            if let Some(status) = process.ended() {
+                let (name, log) = (process.name().to_owned(), process.log_tail(20));
+                return Err(Error::Ended { name, status, log });
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops it: the controller manager and the API server first, so that neither complains that
+    /// its store has gone.
+    pub fn stop(&self) {
+        let (store, servers): (Vec<&Owned>, Vec<&Owned>) = self
+            .processes
+            .iter()
+            .partition(|process| process.name() == "etcd");
+        stop_all(&servers);
+        stop_all(&store);
+    }
+
+    /// Takes the API server away, as a crash does; [`ControlPlane::restart_api_server`] brings it
+    /// back. For scenarios with a control plane of their own.
+    pub fn kill_api_server(&self) {
+        for process in self
+            .processes
+            .iter()
+            .filter(|process| process.name() == "kube-apiserver")
+        {
+            process.kill();
+        }
+    }
+
+    /// Starts the API server again, at the same address, and waits until it is ready.
+    pub async fn restart_api_server(&mut self) -> Result {
+        self.processes.retain(|process| process.name() == "etcd");
+        let store = self._sockets.as_ref();
+        let store = store.map_or(self.dir.join("etcd"), |sockets| sockets.path().to_owned());
+        let certificates = Certificates::existing(&self.dir.join("pki"));
+        let port = self
+            .access
+            .server
+            .rsplit(':')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let api_server = flags::api_server(&self.dir, &store, &certificates, &port);
+        let spawn = Spawn::new(
+            "kube-apiserver",
+            self.dir.join("bin/kube-apiserver"),
+            &self.logs(),
+        );
+        self.processes.push(spawn.args(api_server).start()?);
+        self.ready(READY).await
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The kubeconfig of system:masters.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.dir.join("kubeconfig")
+    }
+
+    /// The kubectl that was built with it.
+    pub fn kubectl(&self) -> PathBuf {
+        self.dir.join("bin/kubectl")
+    }
+
+    /// The folder with a log file for each process.
+    pub fn logs(&self) -> PathBuf {
+        self.dir.join("logs")
+    }
+
+    /// How to reach it as system:masters.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// What the API server was asked to write.
+    pub fn audit(&self) -> Audit {
+        Audit::new(self.logs().join("audit.log"))
+    }
+
+    /// A client as system:masters, for the async runtime that this is called in.
+    pub async fn client(&self) -> Result<Client> {
+        kubeconfig::client(&self.kubeconfig()).await
+    }
+
+    /// Its processes' ids, by name.
+    pub fn processes(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.processes
+            .iter()
+            .map(|process| (process.name(), process.pid()))
+    }
+
+    fn log_tails(&self) -> String {
+        self.processes
+            .iter()
+            .map(|process| format!("--- {}\n{}\n", process.name(), process.log_tail(10)))
+            .collect()
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Makes the folders and links, and a folder for etcd's sockets if `dir`'s own path is too long for
+/// the address of one (108 bytes).
+fn prepare(dir: &Path) -> Result<Option<tempfile::TempDir>> {
+    for old in ["etcd", "pki", "logs"] {
+        match fs::remove_dir_all(dir.join(old)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::file("remove", &dir.join(old), error));
+            }
+            _ => {}
+        }
+    }
+    for folder in ["bin", "etcd", "logs", "nodes"] {
+        let folder = dir.join(folder);
+        fs::create_dir_all(&folder)
+            .map_err(|source| Error::file("create the folder", &folder, source))?;
+    }
+    for name in binaries::CONTROL_PLANE {
+        let link = dir.join("bin").join(name);
+        binaries::link(&binaries::control_plane(name)?, &link)
+            .map_err(|source| Error::file("link", &link, source))?;
+    }
+    if dir.as_os_str().len() < 80 {
+        return Ok(None);
+    }
+    tempfile::Builder::new()
+        .prefix("hcs-")
+        .tempdir()
+        .map(Some)
+        .map_err(|source| Error::file("create a folder in", &std::env::temp_dir(), source))
+}
+
+fn write_configuration(dir: &Path, access: &Access) -> Result {
+    access.write_kubeconfig(&dir.join("kubeconfig"))?;
+    let token = format!("{},admin,admin,\"system:masters\"\n", access.token);
+    private_file(&dir.join("pki/tokens.csv"), token.as_bytes())?;
+    private_file(
+        &dir.join("pki/audit-policy.yaml"),
+        flags::AUDIT_POLICY.as_bytes(),
+    )
+}
+
+fn random_token() -> Result<String> {
+    let mut bytes = [0; 32];
+    let device = Path::new("/dev/urandom");
+    fs::File::open(device)
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes))
+        .map_err(|source| Error::file("read", device, source))?;
+    Ok(bytes
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+}
+
+/// A folder below cargo's target folder for this process' run. Those of earlier runs are removed,
+/// but for the last one, whose logs someone may be reading.
+fn fresh_run_folder() -> Result<PathBuf> {
+    let runs = binaries::target_folder()?.join("scenarios");
+    let failed = |source| Error::file("prepare", &runs, source);
+    fs::create_dir_all(&runs).map_err(failed)?;
+    let mut ended: Vec<(std::time::SystemTime, PathBuf)> = fs::read_dir(&runs)
+        .map_err(failed)?
+        .filter_map(std::result::Result::ok)
+        .filter(|run| {
+            let owner = run.file_name().to_str().and_then(|name| name.parse().ok());
+            owner.is_some_and(|pid: u32| !crate::process::alive(pid))
+        })
+        .filter_map(|run| Some((run.metadata().ok()?.modified().ok()?, run.path())))
+        .collect();
+    ended.sort();
+    ended.pop();
+    for (_, run) in ended {
+        fs::remove_dir_all(&run).map_err(|source| Error::file("remove", &run, source))?;
+    }
+    Ok(runs.join(std::process::id().to_string()))
+}

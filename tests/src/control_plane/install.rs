@@ -1,0 +1,197 @@
+//! Puts the project's own objects into a control plane: the CRDs, the namespace and the rights of agents and of the
+//! controller, and gives out tokens for them.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{Namespace, Node, ServiceAccount};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::ObjectMeta;
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::ControlPlane;
+use crate::eventually::eventually;
+use crate::kubeconfig::Access;
+use crate::{Error, Result, binaries};
+
+/// The namespace and the service accounts of the project's manifests.
+pub const NAMESPACE: &str = "hcs-operator";
+/// The agents' service account.
+pub const AGENT: &str = "hcs-operator-agent";
+/// The controller's service account.
+pub const CONTROLLER: &str = "hcs-operator-controller";
+
+/// Tokens of the harness last longer than any run.
+const TOKEN_SECONDS: i64 = 24 * 60 * 60;
+
+impl ControlPlane {
+    /// Installs the CRDs and the manifests' rights, and returns when the API server serves the CRDs.
+    /// Does no harm where they are installed.
+    pub async fn install(&self) -> Result {
+        let client = self.client().await?;
+        let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+        let ours = hcs_crds::crds().map_err(Error::Schema)?;
+        for crd in &ours {
+            apply(&crds, crd).await?;
+        }
+        for crd in &ours {
+            eventually(
+                Duration::from_secs(60),
+                "the CRD is established",
+                || async {
+                    let crd = crds
+                        .get(&crd.name_any())
+                        .await
+                        .map_err(Error::api("read the CRD"))?;
+                    Ok(is_established(&crd).then_some(()).ok_or(crd.status))
+                },
+            )
+            .await?;
+        }
+        self.apply_manifests()
+    }
+
+    fn apply_manifests(&self) -> Result {
+        let rights = binaries::workspace().join("manifests/rbac");
+        if rights.join("kustomization.yaml").is_file() {
+            self.kubectl_quiet(
+                &["apply", "--server-side", "--force-conflicts", "-k"],
+                &rights,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn kubectl_quiet(&self, verb: &[&str], path: &Path) -> Result {
+        let mut kubectl = Command::new(self.kubectl());
+        kubectl
+            .env("KUBECONFIG", self.kubeconfig())
+            .args(verb)
+            .arg(path);
+        kubectl.stdout(std::process::Stdio::null());
+        binaries::run(kubectl, "kubectl apply of the project's manifests")
+    }
+
+    /// Creates the Node object of a simulated node.
+    pub async fn create_node(&self, name: &str) -> Result {
+        let nodes: Api<Node> = Api::all(self.client().await?);
+        let labels = [
+            ("kubernetes.io/os", "windows"),
+            ("kubernetes.io/hostname", name),
+        ];
+        let metadata = ObjectMeta {
+            name: Some(name.to_owned()),
+            labels: Some(labels.map(|(key, value)| (key.into(), value.into())).into()),
+            ..ObjectMeta::default()
+        };
+        apply(
+            &nodes,
+            &Node {
+                metadata,
+                ..Node::default()
+            },
+        )
+        .await
+    }
+
+    /// Access as an agent: its service account with a token that is bound to its Node object, as a
+    /// pod's is, so that admission policies see the node's name.
+    pub async fn agent_access(&self, node: &str) -> Result<Access> {
+        let node_object: Api<Node> = Api::all(self.client().await?);
+        let node = node_object
+            .get(node)
+            .await
+            .map_err(Error::api(format!("read node {node}")))?;
+        let bound = BoundObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Node".to_owned()),
+            name: node.metadata.name.clone(),
+            uid: node.metadata.uid.clone(),
+        };
+        self.service_account_access(AGENT, Some(bound)).await
+    }
+
+    /// Access as the controller.
+    pub async fn controller_access(&self) -> Result<Access> {
+        self.service_account_access(CONTROLLER, None).await
+    }
+
+    async fn service_account_access(
+        &self,
+        name: &str,
+        bound: Option<BoundObjectReference>,
+    ) -> Result<Access> {
+        let client = self.client().await?;
+        let namespace = ObjectMeta {
+            name: Some(NAMESPACE.to_owned()),
+            ..ObjectMeta::default()
+        };
+        let namespace = Namespace {
+            metadata: namespace,
+            ..Namespace::default()
+        };
+        apply(&Api::all(client.clone()), &namespace).await?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(client, NAMESPACE);
+        let metadata = ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        };
+        apply(
+            &accounts,
+            &ServiceAccount {
+                metadata,
+                ..ServiceAccount::default()
+            },
+        )
+        .await?;
+        let request = TokenRequest {
+            spec: Some(TokenRequestSpec {
+                bound_object_ref: bound,
+                expiration_seconds: Some(TOKEN_SECONDS),
+                ..TokenRequestSpec::default()
+            }),
+            ..TokenRequest::default()
+        };
+        let token = accounts
+            .create_token_request(name, &PostParams::default(), &request)
+            .await
+            .map_err(Error::api(format!("create a token for {name}")))?;
+        let token = token
+            .status
+            .and_then(|status| status.token)
+            .unwrap_or_default();
+        Ok(Access {
+            token,
+            ..self.access.clone()
+        })
+    }
+}
+
+/// Creates or updates by server-side apply, which many may do at the same time.
+async fn apply<K>(api: &Api<K>, object: &K) -> Result
+where
+    K: Resource + Clone + std::fmt::Debug + Serialize + DeserializeOwned,
+{
+    let name = object.meta().name.clone().unwrap_or_default();
+    let params = PatchParams::apply("hcs-tests").force();
+    api.patch(&name, &params, &Patch::Apply(object))
+        .await
+        .map_err(Error::api(format!("apply {name}")))?;
+    Ok(())
+}
+
+fn is_established(crd: &CustomResourceDefinition) -> bool {
+    let conditions = crd
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_deref());
+    conditions
+        .unwrap_or_default()
+        .iter()
+        .any(|condition| condition.type_ == "Established" && condition.status == "True")
+}

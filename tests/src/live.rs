@@ -1,0 +1,208 @@
+//! A container's object on the API server, and words to say what should become of it.
+
+use std::time::Duration;
+
+use hcs_crds::{DesiredState, HcsContainer, HcsContainerStatus, Phase, conditions};
+use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::eventually::eventually;
+use crate::scenario::{PATIENCE, Scenario};
+use crate::{Error, Result};
+
+/// A container's object on the API server.
+#[derive(Debug, Clone)]
+pub struct Live {
+    scenario: Scenario,
+    name: String,
+    uid: String,
+}
+
+impl Live {
+    pub(crate) fn new(scenario: Scenario, object: &HcsContainer) -> Self {
+        Self { scenario, name: object.name_any(), uid: object.uid().unwrap_or_default() }
+    }
+
+    /// The object's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The object's UID, which its container ids are made of.
+    pub fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    /// The object as the API server has it.
+    pub async fn object(&self) -> Result<HcsContainer> {
+        self.api().get(&self.name).await.map_err(Error::api(format!("read {}", self.name)))
+    }
+
+    /// Its status.
+    pub async fn status(&self) -> Result<HcsContainerStatus> {
+        Ok(self.object().await?.status.unwrap_or_default())
+    }
+
+    /// Its condition of this type, if it has one.
+    pub async fn condition(&self, type_: &str) -> Result<Option<Condition>> {
+        Ok(condition_of(&self.object().await?, type_).cloned())
+    }
+
+    /// Waits until the agent has seen the newest spec and the container is in this phase.
+    pub async fn becomes(&self, phase: Phase) -> Result<HcsContainer> {
+        self.comes_to(&format!("is {phase:?}"), |object| {
+            observed(object) && object.status.as_ref().is_some_and(|status| status.phase == phase)
+        })
+        .await
+    }
+
+    /// Waits until the agent has seen the newest spec and `Ready` is true.
+    pub async fn becomes_ready(&self) -> Result<HcsContainer> {
+        self.comes_to("is Ready", |object| observed(object) && has(object, conditions::READY, "True"))
+            .await
+    }
+
+    /// Waits until the condition has this status and this reason.
+    pub async fn says(
+        &self,
+        type_: &str,
+        status: &str,
+        reason: hcs_crds::Reason,
+    ) -> Result<HcsContainer> {
+        let what = format!("says {type_}={status} because of {}", reason.as_str());
+        self.comes_to(&what, |object| {
+            condition_of(object, type_).is_some_and(|condition| {
+                condition.status == status && condition.reason == reason.as_str()
+            })
+        })
+        .await
+    }
+
+    /// Waits until the object is as asked.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`] with the object's status, its Events, the agents' logs and the last calls of runhcs.
+    pub async fn comes_to(
+        &self,
+        what: &str,
+        so: impl Fn(&HcsContainer) -> bool,
+    ) -> Result<HcsContainer> {
+        self.comes_to_within(PATIENCE, what, so).await
+    }
+
+    /// As [`Live::comes_to`], with another deadline.
+    pub async fn comes_to_within(
+        &self,
+        deadline: Duration,
+        what: &str,
+        so: impl Fn(&HcsContainer) -> bool,
+    ) -> Result<HcsContainer> {
+        let what = format!("{} {what}", self.name);
+        let result = eventually(deadline, &what, || async {
+            let object = self.object().await?;
+            let yes = so(&object);
+            Ok(if yes { Ok(object) } else { Err(object.status) })
+        })
+        .await;
+        self.explained(result).await
+    }
+
+    /// Waits until an Event with this reason is there.
+    pub async fn has_event(&self, reason: hcs_crds::Reason) -> Result<Event> {
+        let what = format!("{} has an Event {}", self.name, reason.as_str());
+        let result = eventually(PATIENCE, &what, || async {
+            let events = self.events().await?;
+            let found = events
+                .iter()
+                .find(|event| event.reason.as_deref() == Some(reason.as_str()))
+                .cloned();
+            Ok(found.ok_or_else(|| events.iter().map(line).collect::<Vec<_>>()))
+        })
+        .await;
+        self.explained(result).await
+    }
+
+    /// Its Events.
+    pub async fn events(&self) -> Result<Vec<Event>> {
+        let api: Api<Event> = Api::namespaced(self.scenario.client(), self.scenario.namespace());
+        let of_this = ListParams::default().fields(&format!("involvedObject.uid={}", self.uid));
+        let list = api.list(&of_this).await.map_err(Error::api("list the Events"))?;
+        Ok(list.items)
+    }
+
+    /// Changes the desired state.
+    pub async fn set_desired(&self, state: DesiredState) -> Result {
+        self.patch_spec(json!({"desiredState": state})).await
+    }
+
+    /// Changes a part of the spec by a JSON merge patch.
+    pub async fn patch_spec(&self, spec: Value) -> Result {
+        let patch = json!({"spec": spec});
+        self.api()
+            .patch(&self.name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .map_err(Error::api(format!("change the spec of {}", self.name)))?;
+        Ok(())
+    }
+
+    /// Asks for the object's deletion.
+    pub async fn delete(&self) -> Result {
+        self.api()
+            .delete(&self.name, &DeleteParams::default())
+            .await
+            .map_err(Error::api(format!("delete {}", self.name)))?;
+        Ok(())
+    }
+
+    /// Waits until the object is gone from the API server.
+    pub async fn is_gone(&self) -> Result {
+        let what = format!("{} is gone", self.name);
+        let result = eventually(PATIENCE, &what, || async {
+            let object = self.api().get_opt(&self.name).await;
+            let object = object.map_err(Error::api(format!("read {}", self.name)))?;
+            Ok(match object.filter(|object| object.uid().as_deref() == Some(&self.uid)) {
+                None => Ok(()),
+                Some(object) => Err((object.metadata, object.status)),
+            })
+        })
+        .await;
+        self.explained(result).await
+    }
+
+    fn api(&self) -> Api<HcsContainer> {
+        self.scenario.containers()
+    }
+
+    /// Adds to a failure what may explain it.
+    async fn explained<T>(&self, result: Result<T>) -> Result<T> {
+        let Err(error) = result else { return result };
+        let events = self.events().await.unwrap_or_default();
+        let events: String = events.iter().map(|event| line(event) + "\n").collect();
+        let evidence = format!("--- Events\n{events}{}", self.scenario.evidence());
+        Err(error.with_evidence(&evidence))
+    }
+}
+
+fn line(event: &Event) -> String {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    format!("{} {}: {}", text(&event.type_), text(&event.reason), text(&event.message))
+}
+
+/// Whether the status speaks of the newest spec.
+pub fn observed(object: &HcsContainer) -> bool {
+    let seen = object.status.as_ref().map(|status| status.observed_generation);
+    seen.is_some() && seen == object.metadata.generation
+}
+
+/// Whether the condition of this type has this status.
+pub fn has(object: &HcsContainer, type_: &str, status: &str) -> bool {
+    condition_of(object, type_).is_some_and(|condition| condition.status == status)
+}
+
+/// The object's condition of this type.
+pub fn condition_of<'a>(object: &'a HcsContainer, type_: &str) -> Option<&'a Condition> {
+    object.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == type_)
+}

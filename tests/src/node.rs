@@ -1,0 +1,196 @@
+//! A simulated node: a folder with an executable that acts as the node's runhcs, and a real agent that uses it.
+//!
+//! ```text
+//! runhcs  runhcs.state/     the simulator and its state
+//! data/                     the agent's data folder
+//! bundles/ layers/ cache/ mounts/   the allowed roots
+//! agent.log  kubeconfig
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use runhcs_sim::SimNode;
+
+use crate::operator::Operator;
+use crate::process::Spawn;
+use crate::{ControlPlane, Error, Result, binaries};
+
+/// Folders below the node's that the agent is allowed to use, and the flag that says so.
+const ROOTS: [(&str, &str); 4] = [
+    ("--bundle-roots", "bundles"),
+    ("--layer-roots", "layers"),
+    ("--cache-roots", "cache"),
+    ("--mount-roots", "mounts"),
+];
+
+/// How a node's agent is started.
+#[derive(Debug, Clone)]
+pub struct NodeOptions {
+    /// How often the agent lists all containers; a second by default, so that scenarios which need a relist do not wait
+    /// long for it.
+    pub relist_interval: Duration,
+    /// More arguments for the agent.
+    pub args: Vec<String>,
+    /// More environment variables for the agent.
+    pub envs: Vec<(String, String)>,
+    /// The workspace's executables, if other than cargo's usual ones.
+    pub executables: Option<binaries::Workspace>,
+}
+
+impl Default for NodeOptions {
+    fn default() -> Self {
+        Self {
+            relist_interval: Duration::from_secs(1),
+            args: Vec::new(),
+            envs: Vec::new(),
+            executables: None,
+        }
+    }
+}
+
+/// A running simulated node. Dropping it stops the agent and ends all its containers.
+#[derive(Debug)]
+pub struct Node {
+    name: String,
+    dir: PathBuf,
+    sim: SimNode,
+    agent: Operator,
+    workload: PathBuf,
+}
+
+impl Node {
+    /// Sets up the node `name` in the control plane's folder, starts its agent and waits until that is ready.
+    pub async fn start(
+        control_plane: &ControlPlane,
+        name: &str,
+        options: NodeOptions,
+    ) -> Result<Self> {
+        let executables = match options.executables.clone() {
+            Some(executables) => executables,
+            None => binaries::Workspace::get()?,
+        };
+        let dir = control_plane.dir().join("nodes").join(name);
+        let data_dir = dir.join("data");
+        for folder in ROOTS.iter().map(|(_, folder)| dir.join(folder)).chain([data_dir.clone()]) {
+            std::fs::create_dir_all(&folder)
+                .map_err(|source| Error::file("create the folder", &folder, source))?;
+        }
+        let sim = SimNode::install(&dir, &executables.simulator())
+            .map_err(|source| Error::file("set up a simulated node in", &dir, source))?;
+        control_plane.create_node(name).await?;
+        let kubeconfig = dir.join("kubeconfig");
+        control_plane.agent_access(name).await?.write_kubeconfig(&kubeconfig)?;
+        let spawn = agent(&executables, name, &dir, &sim, &options);
+        let agent = Operator::start(spawn, &data_dir)?;
+        let node =
+            Self { name: name.to_owned(), dir, sim, agent, workload: executables.workload() };
+        node.agent.ready().await?;
+        Ok(node)
+    }
+
+    /// The node's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its simulated runhcs: faults, calls, containers, reboots.
+    pub fn sim(&self) -> &SimNode {
+        &self.sim
+    }
+
+    /// Its agent.
+    pub fn agent(&self) -> &Operator {
+        &self.agent
+    }
+
+    /// Its agent, to change how it is started the next time.
+    pub fn agent_mut(&mut self) -> &mut Operator {
+        &mut self.agent
+    }
+
+    /// The program that scenarios run in their containers.
+    pub fn workload(&self) -> &Path {
+        &self.workload
+    }
+
+    /// Restarts the node: every container is gone, the boot id is another, and the agent starts anew.
+    pub async fn reboot(&self) -> Result {
+        self.agent.kill();
+        self.sim
+            .reboot()
+            .map_err(|source| Error::file("reboot the simulated node in", &self.dir, source))?;
+        self.agent.start_again()?;
+        self.agent.ready().await
+    }
+
+    /// Stops the agent, then ends all containers of the node.
+    pub fn stop(&self) {
+        self.agent.stop();
+        if let Err(error) = self.sim.stop_all() {
+            eprintln!("failed to end the containers of {}: {error}", self.name);
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn agent(
+    executables: &binaries::Workspace,
+    name: &str,
+    dir: &Path,
+    sim: &SimNode,
+    options: &NodeOptions,
+) -> Spawn {
+    let mut spawn = Spawn::new("agent", executables.operator(), dir)
+        .arg("agent")
+        .args(["--node-name", name])
+        .arg("--runhcs")
+        .arg(sim.executable())
+        .arg("--data-dir")
+        .arg(dir.join("data"))
+        .args(["--http-address", "127.0.0.1:0"])
+        .arg("--relist-interval")
+        .arg(format!("{}ms", options.relist_interval.as_millis()))
+        .env("KUBECONFIG", dir.join("kubeconfig"))
+        .env("HCS_OPERATOR_BOOT_ID_FILE", sim.state_dir().join("boot-id"));
+    for (flag, folder) in ROOTS {
+        spawn = spawn.arg(flag).arg(dir.join(folder));
+    }
+    for (variable, value) in &options.envs {
+        spawn = spawn.env(variable, value);
+    }
+    spawn.args(&options.args)
+}
+
+/// The cluster-wide controller, in the control plane's folder. Waits until it is ready.
+pub async fn start_controller(
+    control_plane: &ControlPlane,
+    executables: &binaries::Workspace,
+    args: &[String],
+) -> Result<Operator> {
+    let dir = control_plane.dir().join("controller");
+    std::fs::create_dir_all(&dir)
+        .map_err(|source| Error::file("create the folder", &dir, source))?;
+    let kubeconfig = dir.join("kubeconfig");
+    control_plane.controller_access().await?.write_kubeconfig(&kubeconfig)?;
+    let spawn = Spawn::new("controller", executables.operator(), &control_plane.logs())
+        .arg("controller")
+        .arg("--data-dir")
+        .arg(&dir)
+        .args(["--http-address", "127.0.0.1:0"])
+        .args(args)
+        .env("KUBECONFIG", &kubeconfig);
+    let controller = Operator::start(spawn, &dir)?;
+    controller.ready().await?;
+    Ok(controller)
+}
