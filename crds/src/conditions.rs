@@ -20,7 +20,7 @@ condition_types! {
     READY = "Ready",
     /// The agent is still at work (kstatus). Present only while true.
     RECONCILING = "Reconciling",
-    /// The agent can not go on by itself (kstatus). Present only while true.
+    /// The agent cannot go on by itself (kstatus). Present only while true.
     STALLED = "Stalled",
     /// The scratch disk is there with the wanted size. Present only with `spec.scratch`.
     SCRATCH_READY = "ScratchReady",
@@ -118,7 +118,7 @@ reasons! {
     PathNotAllowed,
     /// A layer folder or a mount's source is not on the node. Put it there.
     LayerMissing,
-    /// What the spec asks for, this node's runhcs can not do. See the message; use another node
+    /// What the spec asks for, this node's runhcs cannot do. See the message; use another node
     /// or another version of runhcs.
     Unsupported,
 
@@ -139,7 +139,7 @@ reasons! {
     StartFailed,
     /// `runhcs pause` failed. See the message.
     PauseFailed,
-    /// Windows can not pause this container: only HyperV isolation can be paused.
+    /// Windows cannot pause this container: only HyperV isolation can be paused.
     PauseUnsupported,
     /// `runhcs resume` failed. See the message.
     ResumeFailed,
@@ -154,7 +154,7 @@ reasons! {
 
     /// runhcs answers. Nothing to do.
     RuntimeResponds,
-    /// The configured runhcs executable is not there or can not be run. Install it.
+    /// The configured runhcs executable is not there or cannot be run. Install it.
     RuntimeMissing,
     /// runhcs did not end within its deadline and was killed. See the node's Host Compute Service.
     RuntimeHung,
@@ -186,10 +186,10 @@ reasons! {
     HalfMadeRemoved,
     /// A container of this operator that no object wants was removed. Nothing to do.
     OrphanRemoved,
-    /// The agent's own record of this container can not be read. It goes on from what runs; remove
+    /// The agent's own record of this container cannot be read. It goes on from what runs; remove
     /// the file that the message names if it stays.
     RecordUnreadable,
-    /// runhcs' own record of the container can not be read. It is removed by force.
+    /// runhcs' own record of the container cannot be read. It is removed by force.
     StateUnreadable,
 
     // For the condition RestartRequired.

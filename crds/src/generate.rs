@@ -9,6 +9,15 @@ const YAML_HEADER: &str = "\
 # Generated from the Rust types in crds/src by `cargo xtask generate`. Do not edit.
 ";
 
+/// Lets kustomize, which reads no single file above its own folder, take the definitions from here.
+const KUSTOMIZATION: &str = "\
+---
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+- hcs-operator.dev_hcscontainers.yaml
+";
+
 /// A generated file: its path relative to the repository's root, with `/`, and its content.
 pub type GeneratedFile = (&'static str, String);
 

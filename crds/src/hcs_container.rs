@@ -1,5 +1,8 @@
 //! `HcsContainer`: one container on one Windows node. The root kind and its spec.
 
+// Each printer column has a type and some a priority: the lint takes them for repetitions.
+#![allow(clippy::duplicated_attributes)]
+
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +92,7 @@ use crate::status::HcsContainerStatus;
     validation = rules::scratch_needs_linux(),
     validation = rules::paused_needs_hyperv(),
     validation = rules::stop_signal_fits_os(),
+    validation = rules::windows_config_needs_layers(),
     validation = rules::linux_config_needs_linux(),
     validation = rules::hyperv_config_needs_hyperv()
 )]
@@ -120,9 +124,10 @@ pub struct HcsContainerSpec {
     /// ready for use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scratch: Option<Scratch>,
-    /// Size of the container's console: set at create (`process.consoleSize`), on each change
-    /// (`runhcs resize-tty`), and again after a restart. Takes effect where the container's
-    /// process has a console (`process.terminal: true`).
+    /// A console for the container's first process, and its size in character cells: set at
+    /// create (`process.terminal`, `process.consoleSize`), on each change (`runhcs resize-tty`),
+    /// and again after a restart. With a console, runhcs ends the process at once whatever the
+    /// stop signal is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tty: Option<Tty>,
     /// What to do when the container ends by itself while it should run. Always (default): start a

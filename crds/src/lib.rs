@@ -11,13 +11,15 @@ pub mod conditions;
 mod exit_code;
 mod generate;
 mod hcs_container;
-pub mod paths;
+mod paths;
 mod reference;
 mod rules;
 mod schema;
 mod signal;
 mod spec;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use conditions::Reason;
 pub use exit_code::exit_code_name;

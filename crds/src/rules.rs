@@ -26,7 +26,7 @@ pub(crate) fn node_name_is_a_name() -> Rule {
 pub(crate) fn node_name_is_immutable() -> Rule {
     rule(
         "self == oldSelf",
-        "nodeName is immutable: a container can not move; delete the object and make it anew",
+        "nodeName is immutable: a container cannot move; delete the object and make it anew",
         "",
     )
 }
@@ -76,7 +76,7 @@ pub(crate) fn scratch_needs_linux() -> Rule {
 pub(crate) fn paused_needs_hyperv() -> Rule {
     rule(
         "self.desiredState != 'Paused' || self.runtime.isolation == 'HyperV'",
-        "desiredState Paused needs runtime.isolation HyperV: Windows can not pause a container \
+        "desiredState Paused needs runtime.isolation HyperV: Windows cannot pause a container \
          with process isolation",
         ".desiredState",
     )
@@ -92,6 +92,18 @@ pub(crate) fn stop_signal_fits_os() -> Rule {
     )
 }
 
+pub(crate) fn windows_config_needs_layers() -> Rule {
+    rule(
+        "!has(self.bundle.config) || self.runtime.os != 'Windows' || \
+         (has(self.bundle.config.windows) && \
+         has(self.bundle.config.windows.layerFolders) && \
+         size(self.bundle.config.windows.layerFolders) > 1)",
+        "bundle.config.windows.layerFolders needs at least two folders with runtime.os Windows: \
+         the base layer and the one that the container writes to",
+        ".bundle.config",
+    )
+}
+
 pub(crate) fn linux_config_needs_linux() -> Rule {
     rule(
         "!has(self.bundle.config) || !has(self.bundle.config.linux) || self.runtime.os == 'Linux'",
@@ -103,8 +115,8 @@ pub(crate) fn linux_config_needs_linux() -> Rule {
 
 pub(crate) fn hyperv_config_needs_hyperv() -> Rule {
     rule(
-        "!has(self.bundle.config) || !has(self.bundle.config.windows.hyperv) || \
-         self.runtime.isolation == 'HyperV'",
+        "!has(self.bundle.config) || !has(self.bundle.config.windows) || \
+         !has(self.bundle.config.windows.hyperv) || self.runtime.isolation == 'HyperV'",
         "bundle.config.windows.hyperv needs runtime.isolation HyperV",
         ".bundle.config",
     )

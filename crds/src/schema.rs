@@ -1,4 +1,4 @@
-//! What schemars can not derive: shapes that Kubernetes' structural schemas need, the part of an
+//! What schemars cannot derive: shapes that Kubernetes' structural schemas need, the part of an
 //! OCI runtime spec that the API server should judge, and the last changes to a derived schema.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -7,7 +7,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use crate::HcsContainer;
-use crate::paths::{MAX_PATH, RULES};
+use crate::paths::{LONGEST, RULES};
 use crate::signal::StopSignal;
 
 /// An error that can only come from a mistake in this crate's own types; a test excludes it.
@@ -16,7 +16,7 @@ pub enum SchemaError {
     /// A derived definition does not fit `CustomResourceDefinition`.
     #[error("failed to convert a CustomResourceDefinition")]
     Convert(#[from] serde_json::Error),
-    /// A definition can not be written as YAML.
+    /// A definition cannot be written as YAML.
     #[error("failed to write YAML")]
     Yaml(#[from] serde_yaml_ng::Error),
 }
@@ -58,12 +58,12 @@ pub(crate) fn node_path(_: &mut SchemaGenerator) -> Schema {
 fn path_schema() -> Schema {
     let rules: Vec<Value> = RULES
         .iter()
-        .map(|(fault, rule)| json!({ "rule": rule, "message": fault.to_string() }))
+        .map(|(message, rule)| json!({ "rule": rule, "message": message }))
         .collect();
     json_schema!({
         "type": "string",
         "minLength": 1,
-        "maxLength": MAX_PATH,
+        "maxLength": LONGEST,
         "x-kubernetes-validations": rules,
     })
 }
@@ -73,7 +73,7 @@ pub(crate) fn oci_config(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "x-kubernetes-preserve-unknown-fields": true,
-        "required": ["process", "windows"],
+        "required": ["process"],
         "properties": {
             "process": process(),
             "windows": windows(),
@@ -83,8 +83,17 @@ pub(crate) fn oci_config(_: &mut SchemaGenerator) -> Schema {
                 "type": "object",
                 "x-kubernetes-preserve-unknown-fields": true,
             },
+            "hooks": {
+                "description": "Not allowed: hooks would run on the node.",
+                "type": "object",
+                "x-kubernetes-preserve-unknown-fields": true,
+            },
             "annotations": annotations(),
         },
+        "x-kubernetes-validations": [{
+            "rule": "!has(self.hooks)",
+            "message": "bundle.config.hooks are not allowed: they would run on the node",
+        }],
     })
 }
 
@@ -108,7 +117,7 @@ fn process() -> Value {
             "cwd": {
                 "description": r"Working folder in the container. Default C:\ or, on Linux, /.",
                 "type": "string",
-                "maxLength": MAX_PATH,
+                "maxLength": LONGEST,
             },
             "env": {
                 "description": "Environment, each entry NAME=value.",
@@ -123,26 +132,24 @@ fn process() -> Value {
             },
         },
         "x-kubernetes-validations": [{
-            "rule": "(has(self.args) && size(self.args) > 0) || \
-                (has(self.commandLine) && size(self.commandLine) > 0)",
-            "message": "process needs args with at least one item, or a commandLine",
+            "rule": "(has(self.args) && self.args.exists(arg, arg != '')) || \
+                (has(self.commandLine) && self.commandLine.matches(r'\\S'))",
+            "message": "bundle.config.process needs args or a commandLine: it says what to run",
         }],
     })
 }
 
 fn windows() -> Value {
     json!({
-        "description": "Windows settings. An LCOW container has them as well.",
+        "description": "Windows settings. An LCOW container has layerFolders as well.",
         "type": "object",
         "x-kubernetes-preserve-unknown-fields": true,
-        "required": ["layerFolders"],
         "properties": {
             "layerFolders": {
                 "description": "Absolute paths on the node of the image's layer folders, the \
                     topmost first, and last the folder for the container's own writable layer. \
                     Each must lie below one of the agent's layer roots.",
                 "type": "array",
-                "minItems": 1,
                 "maxItems": 128,
                 "items": path_schema(),
             },
@@ -155,25 +162,39 @@ fn windows() -> Value {
     })
 }
 
+/// Beginnings of the names of annotations that reach beyond the container: into another's virtual
+/// machine, to files of the node, or into the operator's own. runhcs reads those of three runtimes
+/// as sandbox annotations.
+const REFUSED_ANNOTATIONS: [&str; 9] = [
+    "hcs-operator.dev/",
+    "io.kubernetes.cri.",
+    "io.kubernetes.cri-o.",
+    "io.kubernetes.docker.",
+    "io.kubernetes.sandbox.",
+    "io.microsoft.virtualmachine.console",
+    "io.microsoft.virtualmachine.devices.",
+    "io.microsoft.virtualmachine.lcow.",
+    "io.microsoft.virtualmachine.storage",
+];
+
 fn annotations() -> Value {
     json!({
-        "description": "Annotations for runhcs and for readers of `runhcs list`.",
+        "description": "Annotations for runhcs and for readers of `runhcs list`. The agent adds \
+            its own.",
         "type": "object",
         "maxProperties": 256,
         "additionalProperties": { "type": "string", "maxLength": 65536 },
-        "x-kubernetes-validations": [
-            {
-                "rule": "!['io.kubernetes.cri.container-type', 'io.kubernetes.cri.sandbox-id', \
-                    'io.kubernetes.cri-o.ContainerType', 'io.kubernetes.cri-o.SandboxID', \
-                    'io.kubernetes.docker.type', 'io.kubernetes.sandbox.id'].exists(k, k in self)",
-                "message": "annotations must not name a sandbox: they would put the container \
-                    into the virtual machine of another one",
-            },
-            {
-                "rule": "self.all(k, !k.startsWith('hcs-operator.dev/'))",
-                "message": "annotations below hcs-operator.dev/ are the operator's own",
-            },
-        ],
+        "x-kubernetes-validations": [{
+            "rule": format!(
+                "self.all(key, !{}.exists(start, key.lowerAscii().startsWith(start)))",
+                json!(REFUSED_ANNOTATIONS).to_string().replace('"', "'"),
+            ),
+            "message": format!(
+                "annotations must not reach beyond the container; not allowed are those that \
+                 begin with {}",
+                REFUSED_ANNOTATIONS.join(", "),
+            ),
+        }],
     })
 }
 

@@ -63,10 +63,12 @@ pub struct Runtime {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::one_bundle_source())]
 pub struct Bundle {
-    /// An OCI runtime spec (the content of a `config.json`, as in
-    /// https://github.com/opencontainers/runtime-spec/blob/main/config.md), which the agent writes
-    /// into a bundle folder of its own for each container. The agent sets its annotations and
-    /// process.consoleSize; everything else is passed on as it is.
+    /// An OCI runtime spec (the content of a `config.json`, as
+    /// https://github.com/opencontainers/runtime-spec/blob/main/config.md has it). The agent
+    /// writes it into a bundle folder of its own for each container. It adds annotations, with
+    /// spec.tty the console, with runtime.isolation HyperV `windows.hyperv`, with runtime.os Linux
+    /// `linux`, and with spec.scratch the layer folder of that disk. Fields that are not listed
+    /// here are passed on as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::oci_config")]
     pub config: Option<serde_json::Map<String, serde_json::Value>>,

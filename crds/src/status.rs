@@ -35,11 +35,11 @@ pub enum Phase {
     Stopping,
     /// Ended, or stopped on request.
     Stopped,
-    /// It can not go on without a change of the spec or the node.
+    /// It cannot go on without a change of the spec or the node.
     Failed,
     /// Gone from the node.
     Deleted,
-    /// The agent can not tell; also any phase that this version does not know.
+    /// The agent cannot tell; also any phase that this version does not know.
     #[serde(other)]
     Unknown,
 }
@@ -66,56 +66,66 @@ pub struct HcsContainerStatus {
     /// `metadata.generation` that this status speaks of; -1 before any agent has seen the object.
     #[serde(default = "unobserved")]
     pub observed_generation: i64,
-    /// Where the container is in its life.
+    /// Where the container is in its life: Pending (no agent has acted on it yet), Creating,
+    /// Created, Running, Paused, Stopping, Stopped (it ended, or was stopped on request), Failed
+    /// (it cannot go on without a change of the spec or the node), Deleted (gone from the node) or
+    /// Unknown (its agent cannot tell). For people: programs read the conditions.
     #[serde(default)]
+    #[schemars(with = "String")]
     pub phase: Phase,
-    /// Id of the container in runhcs: `hc-<uid>-<attempt>`.
+    /// Id of the container in runhcs: `hc-<uid>-<attempt>`, lower case. Made by the agent, a new
+    /// one for each attempt. Absent when no container exists.
     #[serde(
         rename = "containerID",
         default,
         skip_serializing_if = "Option::is_none"
     )]
     pub container_id: Option<String>,
-    /// Number of the current container, counted from 1.
+    /// Which container of this object it is, counted from 1: each create gets the next number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
-    /// Process id, on the node, of the shim that stands for the container.
+    /// Id of the node's process that stands for the container (the runhcs shim). Valid only
+    /// together with pidStartTime and bootID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
-    /// When that process started.
+    /// When the process pid started, by the node's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid_start_time: Option<Time>,
-    /// The node's boot that `pid` belongs to.
+    /// Identifies the boot of the node that pid belongs to. Another value later means that the
+    /// node was rebooted.
     #[serde(rename = "bootID", default, skip_serializing_if = "Option::is_none")]
     pub boot_id: Option<String>,
-    /// Processes inside the container.
+    /// Processes inside the container (`runhcs ps`), as seen when its state last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processes: Option<Processes>,
-    /// Restarts after the container ended by itself.
+    /// How often the container was started again after it had ended by itself. 0 again after a
+    /// changed restartRequest.
     #[serde(default)]
     pub restart_count: u32,
-    /// How the previous attempt, or a stopped container, ended.
+    /// How the last container of this object that ended did so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_termination: Option<Termination>,
-    /// Set while restarts or failed commands are being held back.
+    /// Present while a restart, or a command that failed, is being held back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
-    /// The scratch disk that exists.
+    /// The scratch disk that exists on the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scratch: Option<ScratchStatus>,
-    /// Console size that was last set.
+    /// Console size in character cells that was last set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tty: Option<Tty>,
-    /// With managementPolicy Observe: what Manage would run now.
+    /// With managementPolicy Observe: the commands that Manage would run now, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub planned_actions: Vec<String>,
-    /// The last 10 runhcs commands for this container, oldest first.
+    /// The last runhcs commands for this container, at most 10, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent_commands: Vec<CommandRecord>,
-    /// When the current attempt was started.
+    /// When the current container was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
-    /// Conditions, one a type.
+    /// What is true of the container, one condition a type: Ready, Reconciling, Stalled (the last
+    /// two only while true), ScratchReady, RuntimeResponsive, RestartRequired. Each carries the
+    /// generation that it speaks of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     pub conditions: Vec<Condition>,
@@ -154,13 +164,13 @@ impl Default for HcsContainerStatus {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Processes {
-    /// How many there are.
+    /// How many there are, the container's own system processes included.
     #[serde(default)]
     pub count: u32,
-    /// Their ids, as the container's own system numbers them; the first 64.
+    /// Their ids as runhcs reports them, ascending; at most 64.
     #[serde(default)]
     pub pids: Vec<u32>,
-    /// Whether `pids` leaves some out.
+    /// Whether pids leaves some out.
     #[serde(default)]
     pub truncated: bool,
 }
@@ -169,22 +179,27 @@ pub struct Processes {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Termination {
-    /// Exit code of the first process; absent if nobody was there to see it.
+    /// Exit code of the container's first process, an unsigned 32-bit number on Windows. Absent if
+    /// no agent was there to see it: runhcs keeps it nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i64>,
-    /// The same in hexadecimal, as Windows documents its codes.
+    /// The exit code in hexadecimal with at least 8 digits, as Windows documents its codes:
+    /// 0xC0000409.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code_hex: Option<String>,
-    /// Name of a well-known code, such as STATUS_STACK_BUFFER_OVERRUN.
+    /// Name of the exit code where it is a well-known one of Windows, such as
+    /// STATUS_STACK_BUFFER_OVERRUN.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Who ended it.
+    /// Who ended it: Guest (its own first process), Operator (the agent, to make the spec true),
+    /// Node (a reboot) or Unknown.
     #[serde(default)]
+    #[schemars(with = "String")]
     pub initiator: Initiator,
-    /// When it had been started.
+    /// When the container that ended had been started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
-    /// When its end was seen.
+    /// When the agent saw its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Time>,
 }
@@ -206,10 +221,10 @@ impl Termination {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Backoff {
-    /// Failures in a row.
+    /// Ends or failed commands in a row, which the wait grows with.
     #[serde(default)]
     pub consecutive_failures: u32,
-    /// When the next try is due.
+    /// Not before this time is the next try.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Time>,
 }
@@ -218,7 +233,7 @@ pub struct Backoff {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ScratchStatus {
-    /// Its absolute path on the node.
+    /// Absolute path of the file on the node, below the agent's data folder.
     #[serde(default)]
     pub path: String,
     /// The size in GiB that it was made with.
@@ -230,16 +245,16 @@ pub struct ScratchStatus {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct CommandRecord {
-    /// The command with its arguments.
+    /// The verb and its arguments.
     #[serde(default)]
     pub command: String,
-    /// Its exit code; absent if it never ended by itself.
+    /// Exit code of runhcs; absent if it was killed at its deadline or could not be run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i64>,
     /// How long it took, in milliseconds.
     #[serde(default)]
     pub duration_ms: u64,
-    /// The end of what it wrote to stderr.
+    /// The end of what runhcs wrote to stderr, at most 512 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr: Option<String>,
 }
