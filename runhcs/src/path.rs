@@ -12,6 +12,7 @@ pub(crate) const SAFE_PIPES: &str = r"\\.\pipe\ProtectedPrefix\Administrators\";
 /// - Everything else is joined to `cwd`: on its drive if `cwd` is a Windows path. If `cwd` is a
 ///   Unix path, the result is one too, so that a `/run/pid` stays what it is.
 /// - Trailing dots and spaces go, as Windows drops them.
+/// - The bare name of a device (`nul`) is that device: `\\.\nul`.
 ///
 /// `None` if `path` needs a `cwd` and that is not absolute.
 ///
@@ -22,6 +23,9 @@ pub(crate) const SAFE_PIPES: &str = r"\\.\pipe\ProtectedPrefix\Administrators\";
 /// assert_eq!(absolute("a.log", "/tmp").as_deref(), Some("/tmp/a.log"));
 /// ```
 pub fn absolute(path: &str, cwd: &str) -> Option<String> {
+    if let Some(device) = device(path) {
+        return Some(format!(r"\\.\{device}"));
+    }
     if is_absolute(path) {
         return Some(windows_clean(path));
     }
@@ -60,16 +64,28 @@ fn on_drive(path: &str, cwd: &str) -> String {
     }
 }
 
+/// The device that a path is the bare name of, spelt as it is there.
+fn device(path: &str) -> Option<&str> {
+    let name = path.trim_end_matches(['.', ' ', ':']);
+    let numbered = |name: &str| {
+        let (stem, number) = name.split_at_checked(3).unwrap_or_default();
+        let port = stem.eq_ignore_ascii_case("COM") || stem.eq_ignore_ascii_case("LPT");
+        port && number.len() == 1 && number.bytes().all(|digit| (b'1'..=b'9').contains(&digit))
+    };
+    let known = ["CON", "PRN", "AUX", "NUL"]
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(name));
+    (known || numbered(name)).then_some(name)
+}
+
 fn is_separator(c: char) -> bool {
     matches!(c, '\\' | '/')
 }
 
-/// `C:`, if the path starts with a drive letter.
+/// `C:`, if the path starts with a drive. Windows does not insist on a letter.
 fn drive(path: &str) -> Option<&str> {
-    let bytes = path.as_bytes();
-    (bytes.len() >= 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':')
-        .then(|| path.get(..2))
-        .flatten()
+    path.get(..2)
+        .filter(|drive| drive.ends_with(':') && !drive.starts_with(is_separator))
 }
 
 fn is_absolute(path: &str) -> bool {
@@ -91,32 +107,22 @@ fn volume_len(path: &str) -> usize {
     }
     let bytes = path.as_bytes();
     let separator = |i: usize| matches!(bytes.get(i), Some(b'\\' | b'/'));
-    let device = separator(0)
-        && separator(3)
-        && (separator(1) && matches!(bytes.get(2), Some(b'.' | b'?'))
-            || path.get(1..3) == Some("??"));
-    if device {
-        let unc = separator(7)
-            && path
-                .get(4..7)
-                .is_some_and(|name| name.eq_ignore_ascii_case("UNC"));
-        return if unc {
+    if !separator(0) || !separator(1) || bytes.len() < 3 || separator(2) {
+        return 0;
+    }
+    if separator(3) && matches!(bytes[2], b'.' | b'?') {
+        let name = path.get(4..7).unwrap_or_default();
+        return if separator(7) && name.eq_ignore_ascii_case("UNC") {
             after_components(path, 8, 2)
         } else {
             after_components(path, 4, 1)
         };
     }
-    // `//x` is a Unix path that was joined carelessly; a share takes a server and a name.
-    let share = separator(0)
-        && separator(1)
-        && bytes.len() > 2
-        && !separator(2)
-        && after_components(path, 2, 1) + 1 < path.len();
-    if share {
-        after_components(path, 2, 2)
-    } else {
-        0
+    // `//x` without a share's name is rather a Unix path that was joined carelessly.
+    if path.starts_with("//") && after_components(path, 2, 1) + 1 >= path.len() {
+        return 0;
     }
+    after_components(path, 2, 2)
 }
 
 /// The index of the separator that ends the `count`th component from `start`, or the path's end.
@@ -135,12 +141,8 @@ fn windows_clean(path: &str) -> String {
     if rest.is_empty() {
         return volume;
     }
-    let rest = if rest.ends_with(is_separator) {
-        rest
-    } else {
-        trim_end(rest)
-    };
-    format!(r"{volume}\{}", resolve(rest.split(is_separator), r"\"))
+    let components = trim_end(rest).split(is_separator).map(trim_dot);
+    format!(r"{volume}\{}", resolve(components, r"\"))
 }
 
 /// Drops trailing dots and spaces as Windows does, but not a last `.` or `..`.
@@ -150,6 +152,14 @@ fn trim_end(path: &str) -> &str {
         path
     } else {
         path.trim_end_matches(['.', ' '])
+    }
+}
+
+/// Drops the one dot that Windows drops from the end of a folder's name.
+fn trim_dot(component: &str) -> &str {
+    match component {
+        "." | ".." => component,
+        name => name.strip_suffix('.').unwrap_or(name),
     }
 }
 
@@ -169,4 +179,60 @@ fn resolve<'a>(components: impl Iterator<Item = &'a str>, separator: &str) -> St
         }
     }
     kept.join(separator)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct Recorded {
+        cwd: String,
+        path: String,
+        abs: String,
+    }
+
+    #[test]
+    fn paths_become_what_go_makes_of_them_on_windows() {
+        for line in include_str!("../tests/data/absolute.jsonl").lines() {
+            let recorded: Recorded = serde_json::from_str(line).unwrap();
+            let abs = absolute(&recorded.path, &recorded.cwd);
+            assert_eq!(abs.as_deref(), Some(&*recorded.abs), "{}", recorded.path);
+        }
+    }
+
+    #[test]
+    fn unix_paths_stay_unix_paths_where_the_current_directory_is_one() {
+        for (path, abs) in [
+            ("/run/pid", "/run/pid"),
+            ("/run/../a b//c/.", "/a b/c"),
+            ("//run", "/run"),
+            ("x/y.log", "/home/u/x/y.log"),
+            (r"x\y.log", "/home/u/x/y.log"),
+            (r"..\x", "/home/x"),
+            (r"\x", "/x"),
+            ("C:x", r"C:\x"),
+            (r"\\.\pipe\x", r"\\.\pipe\x"),
+            ("C:/x", r"C:\x"),
+            ("Nul", r"\\.\Nul"),
+        ] {
+            assert_eq!(absolute(path, "/home/u").as_deref(), Some(abs), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_relative_path_without_a_current_directory_has_no_answer() {
+        assert_eq!(absolute("x", ""), None);
+        assert_eq!(absolute("x", "y"), None);
+        assert_eq!(absolute(r"C:\x", "").as_deref(), Some(r"C:\x"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_path_is_too_odd(path in r"[a-zäC:./\\? ]{0,12}", cwd in r"(/|C:\\|\\)?[ab./\\]{0,6}") {
+            if let Some(abs) = absolute(&path, &cwd) {
+                proptest::prop_assert!(abs.starts_with('/') || is_absolute(&abs), "{abs}");
+            }
+        }
+    }
 }
