@@ -31,6 +31,10 @@ pub fn generated_files() -> Result<Vec<GeneratedFile>, SchemaError> {
             "crds/yaml/hcs-operator.dev_hcscontainers.yaml",
             crds_yaml()?,
         ),
+        (
+            "crds/yaml/kustomization.yaml",
+            format!("{YAML_HEADER}{KUSTOMIZATION}"),
+        ),
         ("docs/api.md", reference::markdown(&crds()?)),
     ])
 }

@@ -90,17 +90,10 @@ fn object(out: &mut String, path: &str, schema: &JSONSchemaProps) {
     for (name, field) in &properties {
         row(out, name, field, required.contains(name));
     }
-    let rules: Vec<_> = schema
-        .x_kubernetes_validations
-        .iter()
-        .flatten()
-        .filter_map(|rule| rule.message.as_deref())
-        .collect();
+    let rules = rules(schema);
     if !rules.is_empty() {
         line(out, "\nRules:\n");
-        for message in rules {
-            line(out, &format!("- {}", cell(message)));
-        }
+        out.push_str(&rules);
     }
     for (name, field) in properties {
         let (inner, suffix) = match &field.items {
@@ -128,48 +121,57 @@ fn row(out: &mut String, name: &str, field: &JSONSchemaProps, required: bool) {
     );
 }
 
+/// The rules of an object, and of those of its fields that have no section of their own.
+fn rules(schema: &JSONSchemaProps) -> String {
+    let mut out = String::new();
+    for message in messages(schema) {
+        line(&mut out, &format!("- {}", plain(message)));
+    }
+    for (name, field) in schema.properties.iter().flatten() {
+        if field.properties.is_some() {
+            continue;
+        }
+        for message in messages(field) {
+            line(&mut out, &format!("- `{name}`: {}", plain(message)));
+        }
+        if let Some(JSONSchemaPropsOrArray::Schema(items)) = &field.items {
+            for message in messages(items) {
+                line(&mut out, &format!("- each of `{name}`: {}", plain(message)));
+            }
+        }
+    }
+    out
+}
+
+fn messages(schema: &JSONSchemaProps) -> impl Iterator<Item = &str> {
+    let rules = schema.x_kubernetes_validations.iter().flatten();
+    rules.filter_map(|rule| rule.message.as_deref())
+}
+
 /// What the schema says of a field beyond its description.
 fn facts(field: &JSONSchemaProps, required: bool) -> Vec<String> {
     let mut facts = Vec::new();
+    let said = field.description.as_deref().unwrap_or_default();
     if required {
         facts.push("**Required.**".to_owned());
     }
     if let Some(values) = &field.enum_ {
-        let values: Vec<_> = values.iter().map(|value| code(&value.0)).collect();
-        facts.push(format!("One of {}.", values.join(", ")));
+        let values: Vec<_> = values
+            .iter()
+            .map(|value| value.0.as_str().unwrap_or("?"))
+            .collect();
+        if !values.iter().all(|value| said.contains(value)) {
+            facts.push(format!("One of {}.", values.join(", ")));
+        }
     }
-    match (field.minimum, field.maximum) {
-        (Some(low), Some(high)) => facts.push(format!("From {low} to {high}.")),
-        (Some(low), None) => facts.push(format!("At least {low}.")),
-        (None, Some(high)) => facts.push(format!("At most {high}.")),
-        (None, None) => {}
-    }
-    if let Some(length) = field.max_length {
+    if let Some(length) = field
+        .max_length
+        .filter(|length| !said.contains(&length.to_string()))
+    {
         facts.push(format!("At most {length} characters."));
     }
-    match (field.min_items, field.max_items) {
-        (Some(low), Some(high)) => facts.push(format!("{low} to {high} items.")),
-        (None, Some(high)) => facts.push(format!("At most {high} items.")),
-        _ => {}
-    }
-    if let Some(default) = &field.default
-        && !(default.0.is_object() || default.0.is_array())
-    {
-        facts.push(format!("Default {}.", code(&default.0)));
-    }
-    let single_field_rules = match &field.items {
-        Some(JSONSchemaPropsOrArray::Schema(items)) => &items.x_kubernetes_validations,
-        _ => &field.x_kubernetes_validations,
-    };
-    if field.properties.is_none() {
-        let messages: Vec<_> = single_field_rules
-            .iter()
-            .flatten()
-            .filter_map(|rule| rule.message.as_deref())
-            .collect();
-        if !messages.is_empty() {
-            facts.push(format!("Rules: {}.", messages.join("; ")));
-        }
+    if let Some(items) = field.max_items {
+        facts.push(format!("At most {items} items."));
     }
     facts
 }
@@ -211,18 +213,24 @@ fn reasons(out: &mut String) {
     }
 }
 
-fn code(value: &serde_json::Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| format!("`{value}`"), |text| format!("`{text}`"))
-}
-
 /// Text that stays in its table cell.
 fn cell(text: &str) -> String {
     text.split_whitespace()
         .collect::<Vec<_>>()
         .join(" ")
         .replace('|', "\\|")
+}
+
+/// Text without markup, as text.
+fn plain(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if matches!(c, '\\' | '<' | '>' | '*' | '|' | '`' | '_') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
 }
 
 fn line(out: &mut String, text: &str) {
