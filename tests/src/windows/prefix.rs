@@ -1,0 +1,284 @@
+//! A wine prefix: one Windows machine, with its own registry, drive C, processes and Host Compute Service. It is up as
+//! long as its wineserver is; the server's end is the machine's power switch.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::Toolchain;
+use super::cached::{self, Key};
+use crate::process::{Owned, Slot, Spawn, lock};
+use crate::{Error, binaries};
+
+/// How long wine may take to start its server, or to do one small thing.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How often the server's socket is looked for.
+const POLL: Duration = Duration::from_millis(5);
+
+/// A Windows machine of one's own; dropping it ends all its processes. The folder stays.
+#[derive(Debug)]
+pub struct Prefix {
+    dir: PathBuf,
+    toolchain: Toolchain,
+    server: Slot,
+}
+
+impl Prefix {
+    /// Makes the prefix `dir`, which must not be there yet, and starts it.
+    pub fn new(toolchain: &Toolchain, dir: &Path) -> Result<Self, Error> {
+        let template = template(toolchain)?;
+        copy(&template, dir).map_err(|source| Error::file("make the wine prefix", dir, source))?;
+        let prefix = Self {
+            dir: dir.to_owned(),
+            toolchain: toolchain.clone(),
+            server: Slot::default(),
+        };
+        prefix.boot()?;
+        Ok(prefix)
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its drive C.
+    pub fn drive_c(&self) -> PathBuf {
+        self.dir.join("drive_c")
+    }
+
+    /// wine itself, which takes a Windows executable and its arguments.
+    pub fn wine(&self) -> &Path {
+        &self.toolchain.wine
+    }
+
+    /// What a command needs in its environment to run on this machine.
+    pub fn envs(&self) -> Vec<(OsString, OsString)> {
+        environment(&self.dir)
+    }
+
+    /// A command that runs a Windows executable on this machine, without standard input.
+    pub fn command(&self, executable: &Path) -> Command {
+        let mut command = Command::new(self.wine());
+        command
+            .arg(executable)
+            .envs(self.envs())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Ends all its processes at once, as a power cut does. What is on its drives and in its registry stays, but for
+    /// volatile registry keys.
+    pub fn power_off(&self) {
+        // The server tells every process of its to end, and writes the registry.
+        lock(&self.server).take();
+    }
+
+    /// Ends all its processes and starts it again.
+    pub fn reboot(&self) -> Result<(), Error> {
+        self.power_off();
+        self.boot()
+    }
+
+    fn boot(&self) -> Result<(), Error> {
+        let mut spawn = Spawn::new("wineserver", &self.toolchain.wineserver, &self.dir);
+        spawn = self
+            .envs()
+            .into_iter()
+            .fold(spawn, |spawn, (name, value)| spawn.env(name, value));
+        // In the foreground, so that it ends with its owner; and with no client it must stay, for then it would reboot.
+        let server = spawn.args(["--foreground", "--persistent"]).start()?;
+        self.wait_until_it_listens(&server)?;
+        *lock(&self.server) = Some(server);
+        // The first process starts Windows' own: that takes a second, which no test should have in its measure.
+        let mut first = self.command(Path::new("cmd.exe"));
+        first
+            .args(["/c", "exit"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        binaries::run(first, "the first process under wine")
+    }
+
+    fn wait_until_it_listens(&self, server: &Owned) -> Result<(), Error> {
+        let end = Instant::now() + PATIENCE;
+        while !listens(server.pid()) {
+            if let Some(status) = server.ended() {
+                let (name, log) = (server.name().to_owned(), server.log_tail(20));
+                return Err(Error::Ended { name, status, log });
+            }
+            if Instant::now() >= end {
+                return Err(Error::Deadline {
+                    what: format!("the wineserver of {} listens", self.dir.display()),
+                    deadline: PATIENCE,
+                    evidence: server.log_tail(20),
+                });
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Prefix {
+    fn drop(&mut self) {
+        self.power_off();
+        remove_socket_folder(&self.dir);
+    }
+}
+
+/// Whether a process has a listening Unix socket. Where wine's lies differs from one distribution to the next.
+fn listens(pid: u32) -> bool {
+    /// `__SO_ACCEPTCON`, in the fourth column of `/proc/net/unix`.
+    const LISTENING: &str = "00010000";
+    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return false;
+    };
+    let sockets = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    let listening: Vec<&str> = sockets
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|columns| columns.get(3) == Some(&LISTENING))
+        .filter_map(|columns| columns.get(6).copied())
+        .collect();
+    files
+        .flatten()
+        .filter_map(|file| fs::read_link(file.path()).ok())
+        .any(|link| {
+            let link = link.to_string_lossy();
+            let inode = link
+                .strip_prefix("socket:[")
+                .and_then(|rest| rest.strip_suffix(']'));
+            inode.is_some_and(|inode| listening.contains(&inode))
+        })
+}
+
+/// Names, in a prefix of Debian's wine, the folder below the temporary one that holds the server's socket.
+const SOCKET_FOLDER: &str = "wineserver";
+
+/// Removes the folder of a server that has ended; wine leaves it.
+fn remove_socket_folder(prefix: &Path) {
+    let name = fs::read_to_string(prefix.join(SOCKET_FOLDER)).unwrap_or_default();
+    if name.starts_with("wine-") && !name.contains('/') {
+        let _ = fs::remove_dir_all(Path::new("/tmp").join(name));
+    }
+}
+
+/// The template of all prefixes, made once (15 seconds).
+fn template(toolchain: &Toolchain) -> Result<PathBuf, Error> {
+    let sources = binaries::workspace().join("tests/windows/wine-hcs");
+    let key = Key::new().folder(&sources)?.file(&toolchain.wineserver)?;
+    let folder = cached::folder("wine-prefix", key, |folder| {
+        let prefix = folder.join("prefix");
+        eprintln!("Making the wine prefix that all others are copied from: 15 s");
+        let mut build = Command::new(sources.join("build.sh"));
+        build
+            .arg(&prefix)
+            .env("WINE", &toolchain.wine)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        binaries::run(build, "tests/windows/wine-hcs/build.sh")?;
+        // The registry is written when the server ends, which is when its last process does.
+        let mut wait = Command::new(&toolchain.wineserver);
+        wait.arg("--wait").envs(environment(&prefix));
+        binaries::run(wait, "the end of wine in the template")?;
+        remove_socket_folder(&prefix);
+        Ok(())
+    })?;
+    Ok(folder.join("prefix"))
+}
+
+fn environment(prefix: &Path) -> Vec<(OsString, OsString)> {
+    vec![
+        ("WINEPREFIX".into(), prefix.into()),
+        (
+            "WINEDEBUG".into(),
+            std::env::var_os("WINEDEBUG").unwrap_or_else(|| "-all".into()),
+        ),
+        // Neither .NET nor a browser is wanted, and wine would offer to install them.
+        ("WINEDLLOVERRIDES".into(), "mscoree,mshtml=".into()),
+    ]
+}
+
+/// Copies a prefix. Its 700 MB of Windows' own libraries are linked, since no test writes to those.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, source, copy) = (entry.file_type()?, entry.path(), to.join(entry.file_name()));
+        if kind.is_dir() {
+            self::copy(&source, &copy)?;
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(&source)?, &copy)?;
+        } else if entry.file_name() == SOCKET_FOLDER {
+            // Each gets its own.
+        } else if is_library(&source) && fs::hard_link(&source, &copy).is_ok() {
+            // Linked; across file systems it is copied below.
+        } else {
+            fs::copy(&source, &copy)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_library(file: &Path) -> bool {
+    let system = file.components().any(|part| part.as_os_str() == "windows");
+    let kinds = [
+        "dll", "exe", "drv", "sys", "cpl", "ocx", "acm", "ax", "nls", "ttf", "fon", "tlb", "msc",
+    ];
+    let kind = file.extension().and_then(|extension| extension.to_str());
+    system && kind.is_some_and(|kind| kinds.contains(&kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefix(dir: &Path) -> Option<Prefix> {
+        match Toolchain::find() {
+            Ok(toolchain) => Some(Prefix::new(&toolchain, &dir.join("prefix")).unwrap()),
+            Err(missing) => {
+                eprintln!("SKIPPED: no wine prefix without {missing}");
+                None
+            }
+        }
+    }
+
+    fn output(prefix: &Prefix, line: &str) -> String {
+        let mut command = prefix.command(Path::new("cmd.exe"));
+        let output = command.args(["/c", line]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    #[test]
+    fn the_real_runhcs_runs_in_a_prefix() {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(prefix) = prefix(dir.path()) else {
+            return;
+        };
+        let runhcs = crate::windows::runhcs().unwrap();
+        let output = prefix
+            .command(&runhcs)
+            .args(["list", "--format", "json"])
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "null\n");
+    }
+
+    #[test]
+    fn a_prefix_is_a_windows_server_whose_registry_outlives_a_reboot() {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(prefix) = prefix(dir.path()) else {
+            return;
+        };
+        assert!(output(&prefix, "ver").contains("10.0.20348"));
+
+        let key = r"HKLM\Software\hcs-tests";
+        output(&prefix, &format!("reg add {key} /v kept /d yes /f"));
+        prefix.reboot().unwrap();
+        assert!(output(&prefix, &format!("reg query {key} /v kept")).contains("yes"));
+    }
+}
