@@ -33,8 +33,26 @@ fn pid_file() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn pid(path: &Path, suffix: &str) -> String {
+    let pid = written(path, suffix).unwrap();
+    pid.trim().parse::<u32>().unwrap().to_string()
+}
+
+/// What the script wrote, once the line is complete.
+fn written(path: &Path, suffix: &str) -> Option<String> {
     let path = format!("{}{suffix}", path.display());
-    fs::read_to_string(path).unwrap().trim().to_owned()
+    fs::read_to_string(path)
+        .ok()
+        .filter(|text| text.ends_with('\n'))
+}
+
+/// A shim that the script left behind on purpose, which ends with the test.
+struct Shim(String);
+
+impl Drop for Shim {
+    fn drop(&mut self) {
+        let pid = self.0.parse().ok().and_then(rustix::process::Pid::from_raw);
+        pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL));
+    }
 }
 
 /// Does a process of this pid run? One that has ended but has a careless parent does not.
@@ -53,12 +71,6 @@ async fn until(condition: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "it did not come true in time");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-/// Ends what a test left behind on purpose.
-fn end(pid: &str) {
-    let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
 #[tokio::test]
@@ -226,9 +238,8 @@ async fn a_shim_that_holds_the_streams_delays_nothing_and_lives_on() {
     let mut client = client("shim", &file);
     client.timeout = Some(SOON);
     client.start("x").await.unwrap();
-    let shim = pid(&file, "");
-    assert!(runs(&shim));
-    end(&shim);
+    let shim = Shim(pid(&file, ""));
+    assert!(runs(&shim.0));
 }
 
 #[tokio::test]
@@ -249,10 +260,9 @@ async fn a_call_out_of_time_is_killed_with_its_children_but_not_its_shim() {
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     assert_eq!(error.stderr(), "still waiting\n");
     assert!(!is_there(&pid(&file, "")), "a zombie is left");
-    let (child, shim) = (pid(&file, ".child"), pid(&file, ".shim"));
+    let (child, shim) = (pid(&file, ".child"), Shim(pid(&file, ".shim")));
     until(|| !runs(&child)).await;
-    assert!(runs(&shim));
-    end(&shim);
+    assert!(runs(&shim.0));
 }
 
 #[tokio::test]
@@ -261,13 +271,12 @@ async fn a_call_that_is_dropped_is_killed_with_its_children() {
     let client = client("hang", &file);
     tokio::select! {
         result = client.start("x") => panic!("{result:?}"),
-        () = until(|| file.exists()) => {}
+        () = until(|| written(&file, "").is_some()) => {}
     }
-    let (child, shim) = (pid(&file, ".child"), pid(&file, ".shim"));
+    let (child, shim) = (pid(&file, ".child"), Shim(pid(&file, ".shim")));
     let runhcs = pid(&file, "");
     until(|| !runs(&child) && !runs(&runhcs)).await;
-    assert!(runs(&shim));
-    end(&shim);
+    assert!(runs(&shim.0));
 }
 
 #[tokio::test]
