@@ -98,7 +98,10 @@ impl Container {
     /// Ends by itself after some milliseconds.
     #[must_use]
     pub fn exiting_after(self, milliseconds: u64, code: i32) -> Self {
-        self.working([format!("--exit-code={code}"), format!("--after={milliseconds}")])
+        self.working([
+            format!("--exit-code={code}"),
+            format!("--after={milliseconds}"),
+        ])
     }
 
     /// With this desired state.
@@ -176,8 +179,11 @@ impl Container {
         );
         let layers = self.layers.clone().unwrap_or_default();
         self.folders = vec![layers.join("base"), layers.join(unique)];
-        let folders: Vec<String> =
-            self.folders.iter().map(|folder| folder.display().to_string()).collect();
+        let folders: Vec<String> = self
+            .folders
+            .iter()
+            .map(|folder| folder.display().to_string())
+            .collect();
         let mut windows = json!({"layerFolders": folders});
         if self.spec.runtime.isolation == Isolation::HyperV {
             windows["hyperv"] = json!({});

@@ -2,18 +2,28 @@
 //! with real agents, and words to write scenarios with. `cargo xtask demo` and `up` are made of the same parts.
 //!
 //! It runs on Unix: kube-apiserver is not made for Windows.
+#![cfg(unix)]
 
 pub mod audit;
 pub mod binaries;
 pub mod certificates;
+mod container;
 pub mod control_plane;
 mod error;
 pub mod eventually;
 pub mod kubeconfig;
+pub mod live;
+pub mod node;
 pub mod operator;
 mod port;
 pub mod process;
+mod scenario;
+pub mod windows;
 
+pub use container::Container;
 pub use control_plane::ControlPlane;
 pub use error::{Error, Result};
 pub use eventually::eventually;
+pub use live::Live;
+pub use node::{Node, NodeOptions};
+pub use scenario::{PATIENCE, Scenario};

@@ -14,7 +14,7 @@ use crate::scenario::{PATIENCE, Scenario};
 use crate::{Error, Result};
 
 /// A container's object on the API server.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Live {
     scenario: Scenario,
     name: String,
@@ -23,7 +23,11 @@ pub struct Live {
 
 impl Live {
     pub(crate) fn new(scenario: Scenario, object: &HcsContainer) -> Self {
-        Self { scenario, name: object.name_any(), uid: object.uid().unwrap_or_default() }
+        Self {
+            scenario,
+            name: object.name_any(),
+            uid: object.uid().unwrap_or_default(),
+        }
     }
 
     /// The object's name.
@@ -38,7 +42,10 @@ impl Live {
 
     /// The object as the API server has it.
     pub async fn object(&self) -> Result<HcsContainer> {
-        self.api().get(&self.name).await.map_err(Error::api(format!("read {}", self.name)))
+        self.api()
+            .get(&self.name)
+            .await
+            .map_err(Error::api(format!("read {}", self.name)))
     }
 
     /// Its status.
@@ -54,15 +61,21 @@ impl Live {
     /// Waits until the agent has seen the newest spec and the container is in this phase.
     pub async fn becomes(&self, phase: Phase) -> Result<HcsContainer> {
         self.comes_to(&format!("is {phase:?}"), |object| {
-            observed(object) && object.status.as_ref().is_some_and(|status| status.phase == phase)
+            observed(object)
+                && object
+                    .status
+                    .as_ref()
+                    .is_some_and(|status| status.phase == phase)
         })
         .await
     }
 
     /// Waits until the agent has seen the newest spec and `Ready` is true.
     pub async fn becomes_ready(&self) -> Result<HcsContainer> {
-        self.comes_to("is Ready", |object| observed(object) && has(object, conditions::READY, "True"))
-            .await
+        self.comes_to("is Ready", |object| {
+            observed(object) && has(object, conditions::READY, "True")
+        })
+        .await
     }
 
     /// Waits until the condition has this status and this reason.
@@ -129,7 +142,10 @@ impl Live {
     pub async fn events(&self) -> Result<Vec<Event>> {
         let api: Api<Event> = Api::namespaced(self.scenario.client(), self.scenario.namespace());
         let of_this = ListParams::default().fields(&format!("involvedObject.uid={}", self.uid));
-        let list = api.list(&of_this).await.map_err(Error::api("list the Events"))?;
+        let list = api
+            .list(&of_this)
+            .await
+            .map_err(Error::api("list the Events"))?;
         Ok(list.items)
     }
 
@@ -163,10 +179,12 @@ impl Live {
         let result = eventually(PATIENCE, &what, || async {
             let object = self.api().get_opt(&self.name).await;
             let object = object.map_err(Error::api(format!("read {}", self.name)))?;
-            Ok(match object.filter(|object| object.uid().as_deref() == Some(&self.uid)) {
-                None => Ok(()),
-                Some(object) => Err((object.metadata, object.status)),
-            })
+            Ok(
+                match object.filter(|object| object.uid().as_deref() == Some(&self.uid)) {
+                    None => Ok(()),
+                    Some(object) => Err((object.metadata, object.status)),
+                },
+            )
         })
         .await;
         self.explained(result).await
@@ -188,12 +206,20 @@ impl Live {
 
 fn line(event: &Event) -> String {
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
-    format!("{} {}: {}", text(&event.type_), text(&event.reason), text(&event.message))
+    format!(
+        "{} {}: {}",
+        text(&event.type_),
+        text(&event.reason),
+        text(&event.message)
+    )
 }
 
 /// Whether the status speaks of the newest spec.
 pub fn observed(object: &HcsContainer) -> bool {
-    let seen = object.status.as_ref().map(|status| status.observed_generation);
+    let seen = object
+        .status
+        .as_ref()
+        .map(|status| status.observed_generation);
     seen.is_some() && seen == object.metadata.generation
 }
 
@@ -204,5 +230,10 @@ pub fn has(object: &HcsContainer, type_: &str, status: &str) -> bool {
 
 /// The object's condition of this type.
 pub fn condition_of<'a>(object: &'a HcsContainer, type_: &str) -> Option<&'a Condition> {
-    object.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == type_)
+    object
+        .status
+        .as_ref()?
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == type_)
 }

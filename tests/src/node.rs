@@ -12,8 +12,10 @@ use std::time::Duration;
 
 use runhcs_sim::SimNode;
 
+use crate::eventually::eventually;
 use crate::operator::Operator;
 use crate::process::Spawn;
+use crate::scenario::PATIENCE;
 use crate::{ControlPlane, Error, Result, binaries};
 
 /// Folders below the node's that the agent is allowed to use, and the flag that says so.
@@ -72,7 +74,11 @@ impl Node {
         };
         let dir = control_plane.dir().join("nodes").join(name);
         let data_dir = dir.join("data");
-        for folder in ROOTS.iter().map(|(_, folder)| dir.join(folder)).chain([data_dir.clone()]) {
+        for folder in ROOTS
+            .iter()
+            .map(|(_, folder)| dir.join(folder))
+            .chain([data_dir.clone()])
+        {
             std::fs::create_dir_all(&folder)
                 .map_err(|source| Error::file("create the folder", &folder, source))?;
         }
@@ -80,11 +86,19 @@ impl Node {
             .map_err(|source| Error::file("set up a simulated node in", &dir, source))?;
         control_plane.create_node(name).await?;
         let kubeconfig = dir.join("kubeconfig");
-        control_plane.agent_access(name).await?.write_kubeconfig(&kubeconfig)?;
+        control_plane
+            .agent_access(name)
+            .await?
+            .write_kubeconfig(&kubeconfig)?;
         let spawn = agent(&executables, name, &dir, &sim, &options);
         let agent = Operator::start(spawn, &data_dir)?;
-        let node =
-            Self { name: name.to_owned(), dir, sim, agent, workload: executables.workload() };
+        let node = Self {
+            name: name.to_owned(),
+            dir,
+            sim,
+            agent,
+            workload: executables.workload(),
+        };
         node.agent.ready().await?;
         Ok(node)
     }
@@ -112,6 +126,38 @@ impl Node {
     /// Its agent, to change how it is started the next time.
     pub fn agent_mut(&mut self) -> &mut Operator {
         &mut self.agent
+    }
+
+    /// Ids of the containers that the node's runhcs knows of, whoever made them.
+    pub fn containers(&self) -> Result<Vec<String>> {
+        let all = self.sim.containers();
+        let all = all.map_err(|source| Error::file("list the containers of", &self.dir, source))?;
+        Ok(all.into_iter().map(|container| container.id).collect())
+    }
+
+    /// The verbs of all calls of the node's runhcs so far, the oldest first.
+    pub fn calls(&self) -> Result<Vec<String>> {
+        let calls = self.sim.calls();
+        let calls = calls.map_err(|source| Error::file("read the calls of", &self.dir, source))?;
+        Ok(calls.into_iter().map(|call| call.verb).collect())
+    }
+
+    /// Waits until the agent has listed all containers so many times more.
+    pub async fn relists(&self, times: usize) -> Result {
+        let lists =
+            || -> Result<usize> { Ok(self.calls()?.iter().filter(|verb| *verb == "list").count()) };
+        let enough = lists()? + times;
+        let what = format!("the agent of {} has listed {times} times more", self.name);
+        eventually(PATIENCE, &what, || async {
+            self.agent.running()?;
+            let now = lists()?;
+            Ok(if now >= enough {
+                Ok(())
+            } else {
+                Err((now, self.agent.log_tail(20)))
+            })
+        })
+        .await
     }
 
     /// The program that scenarios run in their containers.
@@ -162,7 +208,7 @@ fn agent(
         .arg("--relist-interval")
         .arg(format!("{}ms", options.relist_interval.as_millis()))
         .env("KUBECONFIG", dir.join("kubeconfig"))
-        .env("HCS_OPERATOR_BOOT_ID_FILE", sim.state_dir().join("boot-id"));
+        .env("HCS_OPERATOR_BOOT_ID_FILE", sim.boot_id_file());
     for (flag, folder) in ROOTS {
         spawn = spawn.arg(flag).arg(dir.join(folder));
     }
@@ -182,7 +228,10 @@ pub async fn start_controller(
     std::fs::create_dir_all(&dir)
         .map_err(|source| Error::file("create the folder", &dir, source))?;
     let kubeconfig = dir.join("kubeconfig");
-    control_plane.controller_access().await?.write_kubeconfig(&kubeconfig)?;
+    control_plane
+        .controller_access()
+        .await?
+        .write_kubeconfig(&kubeconfig)?;
     let spawn = Spawn::new("controller", executables.operator(), &control_plane.logs())
         .arg("controller")
         .arg("--data-dir")

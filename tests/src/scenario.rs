@@ -24,7 +24,7 @@ use crate::{ControlPlane, Error, Result};
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A namespace and the nodes of one scenario.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Scenario {
     pub(crate) namespace: String,
     pub(crate) client: Client,
@@ -45,14 +45,40 @@ impl Scenario {
         let namespace = unique(name);
         let client = control_plane.client().await?;
         let namespaces: Api<Namespace> = Api::all(client.clone());
-        let metadata =
-            ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() };
-        let object = Namespace { metadata, ..Namespace::default() };
+        let metadata = ObjectMeta {
+            name: Some(namespace.clone()),
+            ..ObjectMeta::default()
+        };
+        let object = Namespace {
+            metadata,
+            ..Namespace::default()
+        };
         namespaces
             .create(&PostParams::default(), &object)
             .await
             .map_err(Error::api(format!("create namespace {namespace}")))?;
-        Ok(Self { namespace, client, control_plane, nodes: Arc::default() })
+        Ok(Self {
+            namespace,
+            client,
+            control_plane,
+            nodes: Arc::default(),
+        })
+    }
+
+    /// A scenario in a namespace that is there, with a node that runs already.
+    pub async fn beside(
+        control_plane: Arc<ControlPlane>,
+        node: &Node,
+        namespace: &str,
+    ) -> Result<Self> {
+        let client = control_plane.client().await?;
+        let nodes = Arc::new(Mutex::new(vec![node.dir().to_owned()]));
+        Ok(Self {
+            namespace: namespace.to_owned(),
+            client,
+            control_plane,
+            nodes,
+        })
     }
 
     /// Starts a node.
@@ -72,12 +98,18 @@ impl Scenario {
         let object = container.build(&self.namespace)?;
         self.create_object(&object)
             .await
-            .map_err(Error::api(format!("create the HcsContainer {}", object.name_any())))
+            .map_err(Error::api(format!(
+                "create the HcsContainer {}",
+                object.name_any()
+            )))
     }
 
     /// Creates an object as it is; the API server's refusal is the error.
     pub async fn create_object(&self, object: &HcsContainer) -> Result<Live, kube::Error> {
-        let created = self.containers().create(&PostParams::default(), object).await?;
+        let created = self
+            .containers()
+            .create(&PostParams::default(), object)
+            .await?;
         Ok(Live::new(self.clone(), &created))
     }
 
@@ -147,5 +179,9 @@ impl Scenario {
 /// A name that no other scenario of any process on the same control plane has.
 fn unique(name: &str) -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    format!("{name}-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "{name}-{}-{}",
+        std::process::id(),
+        NUMBER.fetch_add(1, Ordering::Relaxed)
+    )
 }

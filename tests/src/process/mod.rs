@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use crate::Error;
 
-pub use platform::{alive, resident_bytes};
+pub use platform::{alive, ask_to_end, command_line, concerned_with, resident_bytes};
 
 /// How often an end is looked for where the platform gives no event to wait for.
 const POLL: Duration = Duration::from_millis(10);
@@ -178,7 +178,7 @@ impl Owned {
     /// Asks it to end with SIGTERM.
     pub fn ask_to_end(&self) {
         if self.ended().is_none() {
-            platform::ask_to_end(self.pid);
+            ask_to_end(self.pid);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The Unix half: process groups, signals and `/proc`.
 
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -59,4 +60,27 @@ pub fn resident_bytes(pid: u32) -> Option<u64> {
 
 fn as_pid(pid: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(pid).ok()?)
+}
+
+/// A process' command line, its arguments parted by spaces; empty if there is no such process.
+pub fn command_line(pid: u32) -> String {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ")
+}
+
+/// The processes that name `dir` in their command line or work in it: id and command line. This process is left out.
+pub fn concerned_with(dir: &Path) -> Vec<(u32, String)> {
+    let name = dir.display().to_string();
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    processes
+        .filter_map(|process| process.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| *pid != std::process::id() && alive(*pid))
+        .map(|pid| (pid, command_line(pid)))
+        .filter(|(pid, line)| {
+            let folder = std::fs::read_link(format!("/proc/{pid}/cwd"));
+            line.contains(&name) || folder.is_ok_and(|folder| folder.starts_with(dir))
+        })
+        .collect()
 }

@@ -1,0 +1,119 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Development commands of hcs-operator.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+pub struct Xtask {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// One of the commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Watch HcsContainers come true: a real API server, one simulated Windows node and the samples, until Ctrl-C.
+    Demo(Demo),
+    /// Start a control plane with simulated nodes in the background.
+    Up(Up),
+    /// Stop what `up` started.
+    Down(Down),
+    /// What `up` leaves in the background.
+    #[command(hide = true)]
+    Supervise(Up),
+    /// Check and test everything; the last line says how many tests passed.
+    Test(Test),
+    /// Write what is generated from the Rust types: the CRDs' YAML and docs/api.md.
+    Generate(Generate),
+    /// Measure what the operator costs.
+    Bench(Bench),
+}
+
+/// Arguments of `demo`.
+#[derive(Args)]
+pub struct Demo {
+    /// Walk one container through all its states, and end: with success only if each came true.
+    #[arg(long)]
+    pub once: bool,
+    /// Where its files go.
+    #[arg(long, value_name = "DIR", default_value_os_t = default_demo_folder())]
+    pub dir: PathBuf,
+}
+
+/// Arguments of `up`.
+#[derive(Args)]
+pub struct Up {
+    /// Where its files go: DIR/kubeconfig, DIR/bin/kubectl, DIR/nodes/<node>/runhcs, DIR/logs.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// How many nodes: node-1 to node-N.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub nodes: u32,
+}
+
+/// Arguments of `down`.
+#[derive(Args)]
+pub struct Down {
+    /// The folder that was given to `up`.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+}
+
+/// Arguments of `test`.
+#[derive(Args)]
+pub struct Test {
+    /// Only these parts, in place of all.
+    #[arg(long, value_enum, value_name = "PART", value_delimiter = ',')]
+    pub only: Vec<Part>,
+    /// Only tests whose name has this text in it.
+    pub filter: Option<String>,
+}
+
+/// A part of `test`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Part {
+    /// rustfmt.
+    Fmt,
+    /// clippy with warnings denied.
+    Clippy,
+    /// rustdoc with warnings denied.
+    Docs,
+    /// The generated files are up to date.
+    Generated,
+    /// cargo-deny: licences, banned crates, sources, advisories.
+    Deny,
+    /// Tests that need no control plane.
+    Unit,
+    /// Tests on a real control plane.
+    Scenarios,
+}
+
+/// Arguments of `generate`.
+#[derive(Args)]
+pub struct Generate {
+    /// Write nothing, and fail if anything would change.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// Arguments of `bench`.
+#[derive(Args)]
+pub struct Bench {
+    /// Containers on the one node.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub containers: u32,
+    /// How long to watch the steady state.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub steady: u64,
+    /// Write the result to docs/benchmarks.md too.
+    #[arg(long)]
+    pub write: bool,
+}
+
+fn default_demo_folder() -> PathBuf {
+    hcs_tests::binaries::workspace().join(".hcs/demo")
+}

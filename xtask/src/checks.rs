@@ -1,0 +1,142 @@
+//! The checks of `test` that are no tests: format, lints, documentation, generated files, dependencies.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+use hcs_tests::binaries::{cache_folder, run, workspace};
+
+use crate::args::{Generate, Part};
+use crate::generate::generate;
+
+/// cargo-deny's release; new ones find new things, which must not fail a build that was fine.
+const CARGO_DENY: &str = "0.20.2";
+
+/// What became of a check.
+pub enum Check {
+    /// It found nothing.
+    Passed,
+    /// It could not be made, for a reason that is not the project's.
+    Skipped(String),
+}
+
+/// The checks, the fastest first.
+pub fn all() -> [(Part, fn() -> Result<Check>); 5] {
+    [
+        (Part::Fmt, fmt),
+        (Part::Generated, generated),
+        (Part::Clippy, clippy),
+        (Part::Docs, docs),
+        (Part::Deny, deny),
+    ]
+}
+
+/// A cargo command in the workspace's root.
+pub fn cargo(args: &[&str]) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace()).args(args);
+    cargo
+}
+
+fn passed(command: Command, what: &str) -> Result<Check> {
+    run(command, what)?;
+    Ok(Check::Passed)
+}
+
+fn fmt() -> Result<Check> {
+    passed(cargo(&["fmt", "--all", "--check"]), "the format check")
+}
+
+fn generated() -> Result<Check> {
+    if generate(&Generate { check: true })? == ExitCode::SUCCESS {
+        Ok(Check::Passed)
+    } else {
+        bail!("generated files are not up to date")
+    }
+}
+
+fn clippy() -> Result<Check> {
+    let args = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ];
+    passed(cargo(&args), "clippy")
+}
+
+fn docs() -> Result<Check> {
+    let mut doc = cargo(&[
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ]);
+    doc.env("RUSTDOCFLAGS", "--deny warnings");
+    passed(doc, "rustdoc")
+}
+
+/// cargo-deny checks what `deny.toml` says. Advisories need a database from the network: without it, that part is
+/// skipped.
+fn deny() -> Result<Check> {
+    let program = match cargo_deny() {
+        Ok(program) => program,
+        Err(error) => {
+            return Ok(Check::Skipped(format!(
+                "DEPENDENCIES NOT CHECKED: cargo-deny cannot be had: {error:#}"
+            )));
+        }
+    };
+    let deny = |args: &[&str]| {
+        let mut command = Command::new(&program);
+        command
+            .current_dir(workspace())
+            .args(["--all-features"])
+            .args(args);
+        command
+    };
+    run(
+        deny(&["check", "licenses", "bans", "sources"]),
+        "cargo-deny",
+    )?;
+    let fetched = deny(&["fetch", "db"])
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .context("failed to start cargo-deny")?;
+    if !fetched.success() {
+        return Ok(Check::Skipped(
+            "ADVISORIES NOT CHECKED: the advisory database cannot be fetched from here".to_owned(),
+        ));
+    }
+    passed(
+        deny(&["check", "--disable-fetch", "advisories"]),
+        "cargo-deny advisories",
+    )
+}
+
+/// cargo-deny in the cache outside the checkout, installed there first if need be.
+fn cargo_deny() -> Result<PathBuf> {
+    let root = cache_folder()?.join(format!("cargo-deny-{CARGO_DENY}"));
+    let program = root.join("bin/cargo-deny");
+    if !program.is_file() {
+        eprintln!("Installing cargo-deny {CARGO_DENY}: takes some minutes the first time");
+        let mut install = cargo(&[
+            "install",
+            "--quiet",
+            "--locked",
+            "cargo-deny",
+            "--version",
+            CARGO_DENY,
+        ]);
+        install
+            .arg("--root")
+            .arg(&root)
+            .env_remove("CARGO_TARGET_DIR");
+        run(install, "cargo install cargo-deny")?;
+    }
+    Ok(program)
+}

@@ -1,0 +1,120 @@
+//! What `demo`, `up` and `bench` run: a control plane, the controller and simulated nodes, in one folder.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use futures::future::try_join_all;
+use hcs_tests::binaries::{self, Workspace};
+use hcs_tests::operator::Operator;
+use hcs_tests::{ControlPlane, Node, NodeOptions, node};
+use runhcs_sim::SimNode;
+
+use crate::lock::FolderLock;
+
+/// Everything that runs. The order of the fields is the order in which they stop: nodes first, so that no agent
+/// complains about an API server that has gone.
+pub struct Stack {
+    /// The nodes, with an agent each.
+    pub nodes: Vec<Node>,
+    /// The controller.
+    pub controller: Operator,
+    /// etcd, kube-apiserver and kube-controller-manager.
+    pub control_plane: Arc<ControlPlane>,
+    _lock: FolderLock,
+}
+
+impl Stack {
+    /// Starts everything in `dir`, says so step by step, and returns when all of it is ready.
+    pub async fn start(
+        dir: &Path,
+        nodes: u32,
+        executables: &Workspace,
+        options: &NodeOptions,
+    ) -> Result<Self> {
+        eprintln!(
+            "Starting etcd, kube-apiserver and kube-controller-manager in {}",
+            dir.display()
+        );
+        let control_plane = Arc::new(ControlPlane::start(dir).await?);
+        control_plane.install().await?;
+        eprintln!("Starting the controller");
+        let controller = node::start_controller(&control_plane, executables, &[]).await?;
+        eprintln!("Starting {nodes} simulated Windows node(s)");
+        let options = NodeOptions {
+            executables: Some(executables.clone()),
+            ..options.clone()
+        };
+        let names = (1..=nodes).map(|number| format!("node-{number}"));
+        let started = names.map(|name| {
+            let (control_plane, options) = (&control_plane, options.clone());
+            async move { Node::start(control_plane, &name, options).await }
+        });
+        let nodes = try_join_all(started).await?;
+        Ok(Self {
+            nodes,
+            controller,
+            control_plane,
+            _lock: lock,
+        })
+    }
+
+    /// Process ids of everything that must be gone once it is dropped.
+    pub fn pids(&self) -> Vec<(String, u32)> {
+        let agents = self
+            .nodes
+            .iter()
+            .map(|node| (format!("agent of {}", node.name()), node.agent().pid()));
+        let controller = ("controller".to_owned(), self.controller.pid());
+        let operators = agents
+            .chain([controller])
+            .filter_map(|(name, pid)| Some((name, pid?)));
+        let servers = self
+            .control_plane
+            .processes()
+            .map(|(name, pid)| (name.to_owned(), pid));
+        operators.chain(servers).collect()
+    }
+}
+
+/// Builds what a stack is made of, before anything is started: what takes long says so.
+pub fn build(release: bool) -> Result<Workspace> {
+    for name in binaries::CONTROL_PLANE {
+        binaries::control_plane(name)?;
+    }
+    eprintln!(
+        "Building the operator and the simulator (a few minutes the first time, seconds later)"
+    );
+    Ok(if release {
+        Workspace::build(true)?
+    } else {
+        Workspace::get()?
+    })
+}
+
+/// Ends the containers that a killed run has left on its nodes.
+pub fn end_containers(dir: &Path) -> Result<()> {
+    let Ok(nodes) = fs::read_dir(dir.join("nodes")) else {
+        return Ok(());
+    };
+    for node in nodes {
+        let node = node.context("failed to list the nodes")?.path();
+        let sim = SimNode::open(&node);
+        let sim = sim.with_context(|| format!("failed to open {}", node.display()))?;
+        sim.stop_all()
+            .with_context(|| format!("failed to end what runs on {}", node.display()))?;
+    }
+    Ok(())
+}
+
+/// The store starts empty, so the last run's nodes have nothing to go on with.
+fn remove_old_nodes(dir: &Path) -> Result<()> {
+    end_containers(dir)?;
+    let nodes = dir.join("nodes");
+    if nodes.exists() {
+        fs::remove_dir_all(&nodes)
+            .with_context(|| format!("failed to remove {}", nodes.display()))?;
+    }
+    Ok(())
+}

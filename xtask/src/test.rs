@@ -1,0 +1,259 @@
+//! `cargo xtask test`: every check and every test, in an order in which the cheap ones fail first, and one line at the
+//! end that counts them all.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use hcs_tests::binaries::{self, Workspace};
+use hcs_tests::{ControlPlane, control_plane};
+use runhcs_sim::SimNode;
+
+use crate::args::{self, Part};
+use crate::checks::{self, Check};
+
+/// Scenarios mostly wait: more of them at once than there are processors.
+const SCENARIO_THREADS: &str = "8";
+
+/// How many tests passed, failed and were skipped. A check that failed counts as a failed test.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Counts {
+    const FAILED: Self = Self {
+        passed: 0,
+        failed: 1,
+        skipped: 0,
+    };
+    const SKIPPED: Self = Self {
+        passed: 0,
+        failed: 0,
+        skipped: 1,
+    };
+
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+
+    /// From a closing line of Rust's test runner:
+    /// `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s`.
+    fn from_line(line: &str) -> Option<Self> {
+        let (_, counts) = line
+            .trim()
+            .strip_prefix("test result: ")?
+            .split_once(". ")?;
+        let mut found = Self::default();
+        for part in counts.split("; ") {
+            let (number, what) = part.split_once(' ')?;
+            match (number.parse(), what) {
+                (Ok(number), "passed") => found.passed = number,
+                (Ok(number), "failed") => found.failed = number,
+                (Ok(number), "ignored") => found.skipped = number,
+                _ => {}
+            }
+        }
+        Some(found)
+    }
+}
+
+/// Runs the parts asked for. Fails if anything failed.
+pub fn test(args: &args::Test) -> Result<ExitCode> {
+    let started = Instant::now();
+    let wanted = |part: Part| args.only.is_empty() || args.only.contains(&part);
+    let mut counts = Counts::default();
+    let mut failures = Vec::new();
+    for (part, check) in checks::all() {
+        if !wanted(part) {
+            continue;
+        }
+        match announced(&format!("{part:?}"), check) {
+            Ok(Check::Passed) => {}
+            Ok(Check::Skipped(why)) => {
+                eprintln!("\n!!! {why}\n");
+                counts.add(Counts::SKIPPED);
+            }
+            Err(error) => {
+                eprintln!("{part:?} failed: {error:?}");
+                failures.push(format!("{part:?}"));
+                counts.add(Counts::FAILED);
+            }
+        }
+    }
+    for (part, tests) in [
+        (Part::Unit, unit as fn(_) -> _),
+        (Part::Scenarios, scenarios),
+    ] {
+        if !wanted(part) {
+            continue;
+        }
+        match announced(&format!("{part:?}"), || tests(args.filter.as_deref())) {
+            Ok(found) => {
+                if found.failed > 0 {
+                    failures.push(format!("{part:?}"));
+                }
+                counts.add(found);
+            }
+            Err(error) => {
+                eprintln!("{part:?} failed: {error:?}");
+                failures.push(format!("{part:?}"));
+                counts.add(Counts::FAILED);
+            }
+        }
+    }
+    if !failures.is_empty() {
+        println!("\nFailed: {}", failures.join(", "));
+    }
+    println!("\nAll of it took {} s.", started.elapsed().as_secs());
+    println!(
+        "{} passed, {} failed, {} skipped",
+        counts.passed, counts.failed, counts.skipped
+    );
+    std::io::stdout()
+        .flush()
+        .context("failed to write the result")?;
+    Ok(if failures.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn announced<T>(what: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    println!("\n=== {what}");
+    let started = Instant::now();
+    let result = run();
+    println!("=== {what}: {} s", started.elapsed().as_secs());
+    result
+}
+
+/// All tests but the scenarios: unit tests, documentation examples, integration tests that need no control plane.
+fn unit(filter: Option<&str>) -> Result<Counts> {
+    let mut cargo = checks::cargo(&[
+        "test",
+        "--workspace",
+        "--no-fail-fast",
+        "--exclude",
+        "hcs-tests",
+    ]);
+    cargo.args(["--exclude", "xtask"]).args(filter);
+    let mut counts = run_tests(cargo)?;
+    let mut harness = checks::cargo(&["test", "--no-fail-fast", "--package", "hcs-tests"]);
+    harness
+        .args(["--package", "xtask", "--lib", "--bins"])
+        .args(filter);
+    counts.add(run_tests(harness)?);
+    Ok(counts)
+}
+
+/// The scenarios, on one control plane that is started here, and the tests of these commands themselves.
+fn scenarios(filter: Option<&str>) -> Result<Counts> {
+    for name in binaries::CONTROL_PLANE {
+        binaries::control_plane(name)?;
+    }
+    let executables = Workspace::build(false)?;
+    let runtime = tokio::runtime::Runtime::new().context("failed to start the async runtime")?;
+    let dir = binaries::target_folder()?.join("scenarios/shared");
+    let old_nodes = dir.join("nodes");
+    if old_nodes.exists() {
+        std::fs::remove_dir_all(&old_nodes).context("failed to remove the last run's nodes")?;
+    }
+    let control_plane = runtime.block_on(ControlPlane::start(&dir))?;
+    let mut cargo = checks::cargo(&[
+        "test",
+        "--no-fail-fast",
+        "--package",
+        "hcs-tests",
+        "--test",
+        "*",
+    ]);
+    cargo
+        .args(["--package", "xtask"])
+        .args(filter)
+        .env(control_plane::SHARED, &dir)
+        .env(binaries::BIN_DIR, executables.folder())
+        .env("RUST_TEST_THREADS", SCENARIO_THREADS);
+    let mut counts = run_tests(cargo)?;
+    control_plane.all_running()?;
+    if leftovers(&dir)? {
+        counts.add(Counts::FAILED);
+    }
+    println!("Logs: {}", dir.display());
+    Ok(counts)
+}
+
+/// Whether scenarios have left containers running. Ends them.
+fn leftovers(dir: &std::path::Path) -> Result<bool> {
+    let mut any = false;
+    for node in std::fs::read_dir(dir.join("nodes")).context("failed to list the nodes")? {
+        let node = node.context("failed to list the nodes")?.path();
+        let Ok(sim) = SimNode::open(&node) else {
+            continue;
+        };
+        if !sim
+            .containers()
+            .context("failed to list a node's containers")?
+            .is_empty()
+        {
+            eprintln!("containers were left running on {}", node.display());
+            any = true;
+        }
+        sim.stop_all().context("failed to end what was left")?;
+    }
+    Ok(any)
+}
+
+/// Runs cargo test, shows what it prints, and sums up the closing lines of all its runners. A run that fails without a
+/// failed test (it did not compile, it crashed) counts as one.
+fn run_tests(mut cargo: Command) -> Result<Counts> {
+    let text = format!("{cargo:?}");
+    let mut child = cargo
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("failed to start {text}"))?;
+    let output = child
+        .stdout
+        .take()
+        .context("cargo has no standard output")?;
+    let mut counts = Counts::default();
+    for line in BufReader::new(output).lines() {
+        let line = line.context("failed to read cargo's output")?;
+        println!("{line}");
+        counts.add(Counts::from_line(&line).unwrap_or_default());
+    }
+    let status = child.wait().context("failed to wait for cargo")?;
+    if !status.success() && counts.failed == 0 {
+        eprintln!("{text} failed without a failed test: {status}");
+        counts.add(Counts::FAILED);
+    }
+    Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_are_counted() {
+        let line = "test result: FAILED. 10 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.27s";
+        let counts = Counts {
+            passed: 10,
+            failed: 2,
+            skipped: 1,
+        };
+        assert_eq!(Counts::from_line(line), Some(counts));
+    }
+
+    #[test]
+    fn other_lines_are_not() {
+        for line in ["", "running 3 tests", "test result: none", "test a ... ok"] {
+            assert_eq!(Counts::from_line(line), None, "{line}");
+        }
+    }
+}
