@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::ask::{Server, lcow};
 
 fn config(change: Value) -> Value {
-    json!({ "bundle": { "config": change } })
+    let mut spec = json!({ "bundle": {} });
+    spec["bundle"]["config"] = change;
+    spec
 }
 
 #[tokio::test]
