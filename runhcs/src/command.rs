@@ -173,8 +173,7 @@ impl Argv<'_> {
             Command::CreateScratch { destpath, opts } => {
                 self.push("--destpath");
                 self.push(text(destpath)?);
-                let size = opts.size_gb.filter(|size| *size > 0);
-                self.flag("--sizeGB", size.map(|size| size.to_string()).as_deref());
+                self.number("--sizeGB", opts.size_gb.filter(|size| *size > 0));
                 self.file("--cache-path", opts.cache_file.as_deref())?;
                 self.switch("--use-virtual-memory", opts.use_virtual_memory);
                 Ok(())
@@ -208,7 +207,7 @@ impl Argv<'_> {
                 self.id(id)
             }
             Command::ResizeTty { id, size, opts } => {
-                self.flag("--pid", opts.pid.map(|pid| pid.to_string()).as_deref());
+                self.number("--pid", opts.pid);
                 self.id(id)?;
                 self.push(size.width.to_string());
                 self.push(size.height.to_string());
@@ -236,6 +235,10 @@ impl Argv<'_> {
             self.push(name);
             self.push(value);
         }
+    }
+
+    fn number(&mut self, name: &str, value: Option<u32>) {
+        self.flag(name, value.map(|value| value.to_string()).as_deref());
     }
 
     fn file(&mut self, name: &str, path: Option<&Path>) -> Result<(), InputError> {

@@ -73,7 +73,10 @@ enum Cut {
 }
 
 pub(crate) async fn run(call: Call<'_>) -> Result<Finished, Error> {
-    let until = call.deadline.map(|after| (Instant::now() + after, after));
+    let until = call.deadline.and_then(|after| {
+        // A deadline beyond all time is none.
+        Some((Instant::now().checked_add(after)?, after))
+    });
     let command = Box::new(call.command);
     let streams = match Streams::open(call.stdio, call.answers) {
         Ok(streams) => streams,
@@ -148,18 +151,26 @@ async fn finish(
 }
 
 fn start(command: &CommandLine, streams: &Streams) -> io::Result<Child> {
+    let stdout = match &streams.stdout {
+        Some(capture) => capture.file.try_clone()?.into(),
+        None => given(streams.stdout_file.as_ref())?,
+    };
     let mut process = tokio::process::Command::new(&command.program);
     process
         .args(&command.args)
-        .stdin(streams.stdin.try_clone()?)
-        .stdout(match &streams.stdout {
-            Some(capture) => Stdio::from(capture.file.try_clone()?),
-            None => Stdio::from(streams.stdout_file.try_clone()?),
-        })
+        .stdin(given(streams.stdin.as_ref())?)
+        .stdout(stdout)
         .stderr(streams.stderr.file.try_clone()?)
         .kill_on_drop(true);
     platform::configure(&mut process);
     process.spawn()
+}
+
+fn given(file: Option<&File>) -> io::Result<Stdio> {
+    Ok(match file {
+        Some(file) => file.try_clone()?.into(),
+        None => Stdio::null(),
+    })
 }
 
 /// A process that is killed when this is dropped, unless it was waited for.
@@ -210,23 +221,22 @@ impl Drop for Running {
     }
 }
 
-/// The files that are a process's standard streams.
+/// The files that are a process's standard streams; the null device where there is none.
 struct Streams {
-    stdin: File,
+    stdin: Option<File>,
     /// Where standard output is kept, if it is wanted.
     stdout: Option<Capture>,
     /// Where it goes otherwise.
-    stdout_file: File,
+    stdout_file: Option<File>,
     stderr: Capture,
 }
 
 impl Streams {
     fn open(files: &StdioFiles, answers: bool) -> io::Result<Self> {
-        let null = Path::new(platform::NULL_DEVICE);
         Ok(Self {
-            stdin: File::open(files.stdin.as_deref().unwrap_or(null))?,
+            stdin: files.stdin.as_ref().map(File::open).transpose()?,
             stdout: answers.then(Capture::temporary).transpose()?,
-            stdout_file: append(files.stdout.as_deref().unwrap_or(null))?,
+            stdout_file: files.stdout.as_deref().map(append).transpose()?,
             stderr: match &files.stderr {
                 Some(path) => Capture::appended(path)?,
                 None => Capture::temporary()?,

@@ -8,9 +8,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 
 /// A container as runhcs has it on record at the moment of the question.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[non_exhaustive]
 pub struct ContainerState {
     /// The OCI version that its bundle's `config.json` names.
     #[serde(default, deserialize_with = "null_as_default")]

@@ -266,6 +266,13 @@ async fn a_call_out_of_time_is_killed_with_its_children_but_not_its_shim() {
 }
 
 #[tokio::test]
+async fn a_deadline_beyond_all_time_is_none() {
+    let mut client = client("exit", "0");
+    client.timeout = Some(Duration::MAX);
+    client.start("x").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_call_that_is_dropped_is_killed_with_its_children() {
     let (_folder, file) = pid_file();
     let client = client("hang", &file);

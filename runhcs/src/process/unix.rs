@@ -13,8 +13,6 @@ use tokio::process::{Child, Command};
 
 use super::Exit;
 
-pub(crate) const NULL_DEVICE: &str = "/dev/null";
-
 pub(super) fn configure(command: &mut Command) {
     command.process_group(0);
 }

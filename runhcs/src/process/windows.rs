@@ -12,8 +12,6 @@ use tokio::process::{Child, Command};
 
 use super::Exit;
 
-pub(crate) const NULL_DEVICE: &str = "NUL";
-
 /// `CREATE_NO_WINDOW` of winbase.h.
 const CREATE_NO_WINDOW: u32 = 0x0800_0000;
 
