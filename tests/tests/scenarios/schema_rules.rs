@@ -2,6 +2,7 @@
 //! is accepted, what breaks it is refused with the message that a user sees.
 //!
 //! Nothing runs here: no node exists. Most questions are dry runs, which leave nothing behind.
+#![cfg(test)]
 
 mod ask;
 mod bounds;
