@@ -34,7 +34,14 @@ async fn main() -> Result<()> {
         timeout: Some(Duration::from_secs(30)),
         ..Runhcs::default()
     };
-    let lived = live(&runhcs, &bundle).await;
+    let folder = tempfile::tempdir()?;
+    let opts = CreateOpts {
+        pid_file: Some(folder.path().join("shim.pid")),
+        ..CreateOpts::default()
+    };
+    let process = process_file(&bundle, folder.path())?;
+    runhcs.create(ID, &bundle, &opts).await?;
+    let lived = live(&runhcs, &process).await;
     if lived.is_err() {
         // Whatever went wrong, nothing of it stays behind.
         match runhcs.delete(ID, &DeleteOpts { force: true }).await {
@@ -45,23 +52,16 @@ async fn main() -> Result<()> {
     lived
 }
 
-async fn live(runhcs: &Runhcs, bundle: &Path) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let opts = CreateOpts {
-        pid_file: Some(folder.path().join("shim.pid")),
-        ..CreateOpts::default()
-    };
-    runhcs.create(ID, bundle, &opts).await?;
-    let shim = fs::read_to_string(folder.path().join("shim.pid"))?;
-    println!("created, its shim is {shim}");
+async fn live(runhcs: &Runhcs, process: &Path) -> Result<()> {
+    let shim = runhcs.state(ID).await?.pid;
+    println!("its shim is {shim}");
     expect(runhcs, &Status::Created).await?;
 
     runhcs.start(ID).await?;
     expect(runhcs, &Status::Running).await?;
     println!("its processes are {:?}", runhcs.ps(ID).await?);
 
-    let process = process_file(bundle, folder.path())?;
-    let code = runhcs.exec(ID, &process, &ExecOpts::default()).await?;
+    let code = runhcs.exec(ID, process, &ExecOpts::default()).await?;
     println!("another process in it ended with {code}");
 
     match runhcs.pause(ID).await {
