@@ -2,6 +2,7 @@
 //! checkout (it takes minutes, and changes with Kubernetes' version only), and the workspace's own, built by cargo.
 
 use std::ffi::OsStr;
+use std::fmt::Write;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -135,11 +136,16 @@ fn key(source: &Path) -> Result<String, Error> {
             });
         }
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .take(8)
-        .fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+    Ok(hexadecimal(&hash.finalize()[..8]))
+}
+
+/// Two lower-case digits a byte.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The project's cache folder outside the checkout, by the XDG convention.
@@ -170,12 +176,12 @@ pub const BIN_DIR: &str = "HCS_TESTS_BIN_DIR";
 impl Workspace {
     /// Those in the folder named by [`BIN_DIR`], else newly built by cargo (a second when nothing has changed).
     pub fn get() -> Result<Self, Error> {
+        static BUILT: OnceLock<PathBuf> = OnceLock::new();
         if let Some(folder) = std::env::var_os(BIN_DIR) {
             return Ok(Self {
                 folder: folder.into(),
             });
         }
-        static BUILT: OnceLock<PathBuf> = OnceLock::new();
         if BUILT.get().is_none() {
             let _ = BUILT.set(Self::build(false)?.folder);
         }

@@ -11,19 +11,21 @@
 mod flags;
 mod install;
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use kube::Client;
 use tokio::sync::OnceCell;
 
 use crate::audit::Audit;
 use crate::certificates::{Certificates, private_file};
+use crate::eventually::eventually;
 use crate::kubeconfig::{self, Access};
 use crate::port::ReservedPort;
-use crate::process::{Owned, Spawn, stop_all};
+use crate::process::{Owned, Spawn, lock, stop_all};
 use crate::{Error, Result, binaries};
 
 /// Names the folder of a running control plane that [`ControlPlane::shared`] uses in place of a new
@@ -31,16 +33,17 @@ use crate::{Error, Result, binaries};
 pub const SHARED: &str = "HCS_TESTS_CONTROL_PLANE";
 
 /// How long the control plane may take to become ready: 5 s on an idle machine.
-const READY: Duration = Duration::from_secs(120);
+const READY: Duration = Duration::from_mins(2);
 
 /// A running control plane. The one that [`ControlPlane::start`] gave stops when dropped.
 #[derive(Debug)]
 pub struct ControlPlane {
     dir: PathBuf,
     access: Access,
-    processes: Vec<Owned>,
+    processes: Mutex<Vec<Owned>>,
     _port: Option<ReservedPort>,
-    _sockets: Option<tempfile::TempDir>,
+    /// Where etcd's sockets are, if the folder's own path is too long for them.
+    sockets: Option<tempfile::TempDir>,
 }
 
 impl ControlPlane {
@@ -75,18 +78,15 @@ impl ControlPlane {
             namespace: "default".to_owned(),
         };
         write_configuration(&dir, &access)?;
-        let store = sockets
-            .as_ref()
-            .map_or(dir.join("etcd"), |sockets| sockets.path().to_owned());
-        let mut control_plane = Self {
+        let control_plane = Self {
             dir,
             access,
-            processes: Vec::new(),
+            processes: Mutex::default(),
             _port: Some(port),
-            _sockets: sockets,
+            sockets,
         };
-        control_plane.start_processes(&certificates, &store)?;
-        control_plane.ready(READY).await?;
+        control_plane.start_store()?;
+        control_plane.start_api_server().await?;
         Ok(control_plane)
     }
 
@@ -97,60 +97,53 @@ impl ControlPlane {
         Ok(Self {
             dir,
             access,
-            processes: Vec::new(),
+            processes: Mutex::default(),
             _port: None,
-            _sockets: None,
+            sockets: None,
         })
     }
 
-    fn start_processes(&mut self, certificates: &Certificates, store: &Path) -> Result {
-        let (dir, logs) = (self.dir.clone(), self.logs());
-        let process = |name: &str| Spawn::new(name, dir.join("bin").join(name), &logs);
-        self.processes
-            .push(process("etcd").args(flags::etcd(&dir, store)).start()?);
-        let port = self.access.server.rsplit(':').next().unwrap_or_default();
-        let api_server = flags::api_server(&dir, store, certificates, port);
-        self.processes
-            .push(process("kube-apiserver").args(api_server).start()?);
+    /// Starts one of its processes.
+    fn start_process(&self, name: &str, flags: Vec<String>) -> Result {
+        let program = self.dir.join("bin").join(name);
+        let process = Spawn::new(name, program, &self.logs())
+            .args(flags)
+            .start()?;
+        lock(&self.processes).push(process);
         Ok(())
     }
 
-    /// Waits for `/readyz`, then starts the controller manager, which gives up where it finds no API
-    /// server.
-    async fn ready(&mut self, within: Duration) -> Result {
+    fn start_store(&self) -> Result {
+        self.start_process("etcd", flags::etcd(&self.dir, &self.sockets()))
+    }
+
+    /// Starts the API server, waits for `/readyz`, then starts the controller manager, which gives
+    /// up where it finds no API server.
+    async fn start_api_server(&self) -> Result {
+        let certificates = Certificates::existing(&self.dir.join("pki"));
+        let port = self.access.server.rsplit(':').next().unwrap_or_default();
+        let flags = flags::api_server(&self.dir, &self.sockets(), &certificates, port);
+        self.start_process("kube-apiserver", flags)?;
         let client = self.client().await?;
-        let deadline = Instant::now() + within;
-        loop {
+        let ready = eventually(READY, "the API server is ready", || async {
+            self.all_running()?;
             let request = http::Request::get("/readyz")
                 .body(Vec::new())
                 .unwrap_or_default();
-            let answer = client.request_text(request).await;
-            if answer.is_ok() {
-                break;
-            }
-            self.all_running()?;
-            if Instant::now() > deadline {
-                return Err(Error::Deadline {
-                    what: "the API server is ready".to_owned(),
-                    deadline: within,
-                    evidence: format!("{answer:?}\n{}", self.log_tails()),
-                });
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        let manager = Spawn::new(
+            Ok(client.request_text(request).await)
+        });
+        ready
+            .await
+            .map_err(|error| error.with_evidence(&self.log_tails()))?;
+        self.start_process(
             "kube-controller-manager",
-            self.dir.join("bin/kube-controller-manager"),
-            &self.logs(),
-        );
-        self.processes
-            .push(manager.args(flags::controller_manager(&self.dir)).start()?);
-        Ok(())
+            flags::controller_manager(&self.dir),
+        )
     }
 
     /// An error if one of its processes has ended.
     pub fn all_running(&self) -> Result {
-        for process in &self.processes {
+        for process in lock(&self.processes).iter() {
             if let Some(status) = process.ended() {
                 let (name, log) = (process.name().to_owned(), process.log_tail(20));
                 return Err(Error::Ended { name, status, log });
@@ -162,47 +155,30 @@ impl ControlPlane {
     /// Stops it: the controller manager and the API server first, so that neither complains that
     /// its store has gone.
     pub fn stop(&self) {
-        let (store, servers): (Vec<&Owned>, Vec<&Owned>) = self
-            .processes
+        let processes = lock(&self.processes);
+        let (store, servers): (Vec<&Owned>, Vec<&Owned>) = processes
             .iter()
             .partition(|process| process.name() == "etcd");
         stop_all(&servers);
         stop_all(&store);
     }
 
-    /// Takes the API server away, as a crash does; [`ControlPlane::restart_api_server`] brings it
-    /// back. For scenarios with a control plane of their own.
+    /// Takes the API server and the controller manager away, as a crash does, until
+    /// [`ControlPlane::restart_api_server`]. For scenarios with a control plane of their own.
     pub fn kill_api_server(&self) {
-        for process in self
-            .processes
-            .iter()
-            .filter(|process| process.name() == "kube-apiserver")
-        {
-            process.kill();
-        }
+        lock(&self.processes).retain(|process| {
+            let stays = process.name() == "etcd";
+            if !stays {
+                process.kill();
+            }
+            stays
+        });
     }
 
     /// Starts the API server again, at the same address, and waits until it is ready.
-    pub async fn restart_api_server(&mut self) -> Result {
-        self.processes.retain(|process| process.name() == "etcd");
-        let store = self._sockets.as_ref();
-        let store = store.map_or(self.dir.join("etcd"), |sockets| sockets.path().to_owned());
-        let certificates = Certificates::existing(&self.dir.join("pki"));
-        let port = self
-            .access
-            .server
-            .rsplit(':')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        let api_server = flags::api_server(&self.dir, &store, &certificates, &port);
-        let spawn = Spawn::new(
-            "kube-apiserver",
-            self.dir.join("bin/kube-apiserver"),
-            &self.logs(),
-        );
-        self.processes.push(spawn.args(api_server).start()?);
-        self.ready(READY).await
+    pub async fn restart_api_server(&self) -> Result {
+        self.kill_api_server();
+        self.start_api_server().await
     }
 
     /// Its folder.
@@ -240,18 +216,28 @@ impl ControlPlane {
         kubeconfig::client(&self.kubeconfig()).await
     }
 
-    /// Its processes' ids, by name.
-    pub fn processes(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.processes
+    /// Its processes' names and ids.
+    pub fn processes(&self) -> Vec<(String, u32)> {
+        let processes = lock(&self.processes);
+        processes
             .iter()
-            .map(|process| (process.name(), process.pid()))
+            .map(|process| (process.name().to_owned(), process.pid()))
+            .collect()
+    }
+
+    /// The folder of etcd's sockets.
+    fn sockets(&self) -> PathBuf {
+        let elsewhere = self.sockets.as_ref();
+        elsewhere.map_or(self.dir.join("etcd"), |folder| folder.path().to_owned())
     }
 
     fn log_tails(&self) -> String {
-        self.processes
-            .iter()
-            .map(|process| format!("--- {}\n{}\n", process.name(), process.log_tail(10)))
-            .collect()
+        let mut tails = String::new();
+        for process in lock(&self.processes).iter() {
+            // Writing to a String cannot fail.
+            let _ = writeln!(tails, "--- {}\n{}", process.name(), process.log_tail(10));
+        }
+        tails
     }
 }
 
@@ -308,9 +294,7 @@ fn random_token() -> Result<String> {
     fs::File::open(device)
         .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes))
         .map_err(|source| Error::file("read", device, source))?;
-    Ok(bytes
-        .iter()
-        .fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+    Ok(binaries::hexadecimal(&bytes))
 }
 
 /// A folder below cargo's target folder for this process' run. Those of earlier runs are removed,

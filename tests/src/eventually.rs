@@ -47,7 +47,7 @@ mod tests {
     #[tokio::test]
     async fn a_condition_that_comes_true_gives_its_value() {
         let looks = Cell::new(0);
-        let value = eventually(Duration::from_secs(60), "three looks", || async {
+        let value = eventually(Duration::from_mins(1), "three looks", || async {
             looks.set(looks.get() + 1);
             Ok(if looks.get() == 3 {
                 Ok(looks.get())

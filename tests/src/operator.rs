@@ -14,7 +14,7 @@ use crate::process::{Owned, Slot, Spawn, lock};
 use crate::{Error, Result};
 
 /// How long an agent or a controller may take until it is ready.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 
 /// An `hcs-operator` process; dropping it stops it, its containers go on.
 #[derive(Debug)]

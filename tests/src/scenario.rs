@@ -1,5 +1,6 @@
 //! A scenario: a namespace and nodes of its own on the shared control plane, so that scenarios run side by side.
 
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,7 +22,7 @@ use crate::{ControlPlane, Error, Result};
 
 /// How long a scenario waits for one condition: far more than it takes on a busy machine, so that only what never
 /// happens fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A namespace and the nodes of one scenario.
 #[derive(Clone)]
@@ -141,14 +142,13 @@ impl Scenario {
     /// Deletes all containers of the scenario, and waits until the objects are gone and `node`'s runhcs knows of no
     /// container more: what every scenario should be able to say at its end.
     pub async fn leaves_nothing_on(&self, node: &Node) -> Result {
-        let containers = self.containers();
-        containers
-            .delete_collection(&DeleteParams::default(), &ListParams::default())
+        let api = self.containers();
+        api.delete_collection(&DeleteParams::default(), &ListParams::default())
             .await
             .map_err(Error::api("delete all containers"))?;
         let what = format!("nothing is left on {}", node.name());
         eventually(PATIENCE, &what, || async {
-            let objects = containers.list(&ListParams::default()).await;
+            let objects = api.list(&ListParams::default()).await;
             let objects = objects.map_err(Error::api("list the containers"))?;
             let names: Vec<String> = objects.iter().map(ResourceExt::name_any).collect();
             let on_node = node.containers()?;
@@ -161,18 +161,18 @@ impl Scenario {
 
     /// What the nodes say: the end of each agent's log, and the last calls of its runhcs.
     pub fn evidence(&self) -> String {
-        let nodes = lock(&self.nodes);
-        nodes
-            .iter()
-            .map(|dir| {
-                format!(
-                    "--- the agent of {}\n{}\n--- its last calls of runhcs\n{}\n",
-                    dir.display(),
-                    tail(&dir.join("agent.log"), 30),
-                    tail(&dir.join("runhcs.state/calls.jsonl"), 12),
-                )
-            })
-            .collect()
+        let mut evidence = String::new();
+        for dir in lock(&self.nodes).iter() {
+            // Writing to a String cannot fail.
+            let _ = write!(
+                evidence,
+                "--- the agent of {}\n{}\n--- its last calls of runhcs\n{}\n",
+                dir.display(),
+                tail(&dir.join("agent.log"), 30),
+                tail(&dir.join("runhcs.state/calls.jsonl"), 12),
+            );
+        }
+        evidence
     }
 }
 

@@ -33,6 +33,8 @@ impl Stack {
         executables: &Workspace,
         options: &NodeOptions,
     ) -> Result<Self> {
+        let lock = FolderLock::acquire(dir)?;
+        remove_old_nodes(dir)?;
         eprintln!(
             "Starting etcd, kube-apiserver and kube-controller-manager in {}",
             dir.display()
@@ -70,11 +72,7 @@ impl Stack {
         let operators = agents
             .chain([controller])
             .filter_map(|(name, pid)| Some((name, pid?)));
-        let servers = self
-            .control_plane
-            .processes()
-            .map(|(name, pid)| (name.to_owned(), pid));
-        operators.chain(servers).collect()
+        operators.chain(self.control_plane.processes()).collect()
     }
 }
 

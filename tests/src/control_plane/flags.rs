@@ -6,7 +6,7 @@ use crate::certificates::Certificates;
 
 /// Writes only, and of each only who wrote what: that is what scenarios count. Leases are left out,
 /// for the control plane's own are of no interest.
-pub const AUDIT_POLICY: &str = r#"apiVersion: audit.k8s.io/v1
+pub const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
@@ -15,7 +15,7 @@ rules:
   - level: None
     resources: [{group: coordination.k8s.io}]
   - level: Metadata
-"#;
+";
 
 /// The controllers that scenarios depend on: namespaces and garbage must go, service accounts and
 /// the certificate authority's ConfigMap must be there, admission policies must be type-checked.

@@ -40,17 +40,13 @@ impl ControlPlane {
             apply(&crds, crd).await?;
         }
         for crd in &ours {
-            eventually(
-                Duration::from_secs(60),
-                "the CRD is established",
-                || async {
-                    let crd = crds
-                        .get(&crd.name_any())
-                        .await
-                        .map_err(Error::api("read the CRD"))?;
-                    Ok(is_established(&crd).then_some(()).ok_or(crd.status))
-                },
-            )
+            eventually(Duration::from_mins(1), "the CRD is established", || async {
+                let crd = crds
+                    .get(&crd.name_any())
+                    .await
+                    .map_err(Error::api("read the CRD"))?;
+                Ok(is_established(&crd).then_some(()).ok_or(crd.status))
+            })
             .await?;
         }
         self.apply_manifests()

@@ -1,6 +1,8 @@
 //! The end-to-end scenarios: one binary, because linking is slow, and one module a behaviour. How to add one is in
 //! `tests/README.md`.
 #![cfg(unix)]
+// Clippy allows these in test functions, and all of this is tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod control_plane;
 mod lifecycle;
