@@ -137,8 +137,8 @@ pub struct HcsContainerSpec {
     /// How often and how fast to restart a container that ends by itself.
     #[serde(default)]
     pub restart: RestartSettings,
-    /// An opaque value of at most 256 characters, such as a date. Changing it makes the container
-    /// anew once, and starts the count of restarts from 0.
+    /// An opaque value of at most 256 characters, such as a date. Changing it makes the
+    /// container anew once, also where its restartPolicy or maxRestarts would leave it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = 256))]
     pub restart_request: Option<String>,
@@ -149,7 +149,8 @@ pub struct HcsContainerSpec {
     pub update_policy: UpdatePolicy,
     /// Signal that asks the container to stop (`runhcs kill`). Windows: CtrlC, CtrlBreak,
     /// CtrlClose, CtrlLogOff, CtrlShutdown; Linux: HUP, INT, QUIT, ABRT, ALRM, PWR, USR1, USR2,
-    /// WINCH; both: TERM (which Windows takes for CtrlShutdown) and KILL. Default: TERM.
+    /// WINCH; both: TERM (which Windows takes for CtrlShutdown) and KILL. Default: CtrlShutdown
+    /// on Windows, TERM on Linux.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::stop_signal")]
     pub stop_signal: Option<StopSignal>,

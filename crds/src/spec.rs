@@ -159,13 +159,14 @@ pub enum RestartPolicy {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::backoff_is_ordered())]
 pub struct RestartSettings {
-    /// Restarts after which the agent gives up and says so (reason RestartLimitReached), 0 (the
-    /// first end is the last) to 1000000. Without it, there is no limit.
+    /// Restarts in a row after which the agent gives up and says so (reason RestartLimitReached),
+    /// 0 (the first end is the last) to 1000000. The row starts anew after resetAfterSeconds of
+    /// running. Without it, there is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u32", range(max = 1_000_000))]
     pub max_restarts: Option<u32>,
-    /// Seconds before the first restart, 1 to 86400; twice as long after each further end, with
-    /// some jitter. Default 10.
+    /// Seconds before the first restart, 1 to 86400; twice as long after each further end in
+    /// a row, and up to a tenth shorter so that many do not start at once. Default 10.
     #[schemars(range(min = 1, max = 86_400))]
     #[serde(default = "default_initial_backoff")]
     pub initial_backoff_seconds: u32,
@@ -173,8 +174,8 @@ pub struct RestartSettings {
     #[schemars(range(min = 1, max = 86_400))]
     #[serde(default = "default_max_backoff")]
     pub max_backoff_seconds: u32,
-    /// Seconds of running after which the wait starts from initialBackoffSeconds again, 1 to
-    /// 2592000 (30 days). Default 600.
+    /// Seconds of running after which an end counts as the first in a row, 1 to 2592000 (30 days).
+    /// Default 600.
     #[schemars(range(min = 1, max = 2_592_000))]
     #[serde(default = "default_reset_after")]
     pub reset_after_seconds: u32,

@@ -98,8 +98,8 @@ pub struct HcsContainerStatus {
     /// Processes inside the container (`runhcs ps`), as seen when its state last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processes: Option<Processes>,
-    /// How often the container was started again after it had ended by itself. 0 again after a
-    /// changed restartRequest.
+    /// How often the container was made anew after it had ended by itself, over the object's whole
+    /// life.
     #[serde(default)]
     pub restart_count: u32,
     /// How the last container of this object that ended did so.
@@ -188,7 +188,7 @@ pub struct Termination {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code_hex: Option<String>,
     /// Name of the exit code where it is a well-known one of Windows, such as
-    /// STATUS_STACK_BUFFER_OVERRUN.
+    /// STATUS_STACK_BUFFER_OVERRUN; or what ended it, such as NodeRebooted or ContainerLost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Who ended it: Guest (its own first process), Operator (the agent, to make the spec true),
