@@ -64,7 +64,7 @@ pub struct Runtime {
 #[x_kube(validation = rules::one_bundle_source())]
 pub struct Bundle {
     /// An OCI runtime spec (the content of a `config.json`, as
-    /// https://github.com/opencontainers/runtime-spec/blob/main/config.md has it). The agent
+    /// <https://github.com/opencontainers/runtime-spec/blob/main/config.md> has it). The agent
     /// writes it into a bundle folder of its own for each container. It adds annotations, with
     /// spec.tty the console, with runtime.isolation HyperV `windows.hyperv`, with runtime.os Linux
     /// `linux`, and with spec.scratch the layer folder of that disk. Fields that are not listed
