@@ -234,8 +234,8 @@ pub async fn start_controller(
         .write_kubeconfig(&kubeconfig)?;
     let spawn = Spawn::new("controller", executables.operator(), &control_plane.logs())
         .arg("controller")
-        .arg("--data-dir")
-        .arg(&dir)
+        .arg("--http-address-file")
+        .arg(dir.join("http-address"))
         .args(["--http-address", "127.0.0.1:0"])
         .args(args)
         .env("KUBECONFIG", &kubeconfig);

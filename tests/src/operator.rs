@@ -25,7 +25,8 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Starts it. `spawn` must say `--data-dir data_dir` and `--http-address 127.0.0.1:0`.
+    /// Starts it. `spawn` must say `--http-address 127.0.0.1:0` and have the address written to
+    /// `http-address` in `data_dir`.
     pub fn start(spawn: Spawn, data_dir: &Path) -> Result<Self> {
         let operator = Self {
             spawn,

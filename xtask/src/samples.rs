@@ -93,20 +93,20 @@ fn adapt(object: &mut Value, node: &Node) -> Result<()> {
     Ok(())
 }
 
-/// The workload in place of the program, and layers below the node's folder, as many as there were.
+/// The workload in place of the program, and a folder below the node's for each layer.
 fn adapt_config(config: &mut Map<String, Value>, node: &Node, name: &str) -> Result<()> {
-    let count = config
-        .get("windows")
-        .and_then(|windows| windows["layerFolders"].as_array())
-        .map_or(2, |layers| layers.len().max(2));
-    let layers: Vec<PathBuf> = (0..count)
-        .map(|layer| node.dir().join("layers").join(format!("{name}-{layer}")))
-        .collect();
-    for layer in &layers {
-        fs::create_dir_all(layer).context("failed to create a layer")?;
-    }
     let windows = config.entry("windows").or_insert_with(|| json!({}));
-    windows["layerFolders"] = json!(layers);
+    let layers = windows["layerFolders"].as_array().cloned();
+    let layers = layers.unwrap_or_else(|| vec![json!("base"), json!(name)]);
+    let mut folders = Vec::new();
+    for layer in &layers {
+        let path = layer.as_str().context("a layer is no text")?;
+        let last = path.rsplit(['\\', '/']).next().unwrap_or(path);
+        let folder = node.dir().join("layers").join(last);
+        fs::create_dir_all(&folder).context("failed to create a layer")?;
+        folders.push(folder);
+    }
+    windows["layerFolders"] = json!(folders);
     let process = config.entry("process").or_insert_with(|| json!({}));
     process["args"] = json!([node.workload(), "run"]);
     process["cwd"] = json!(node.dir());

@@ -80,7 +80,7 @@ pub fn test(args: &args::Test) -> Result<ExitCode> {
                 counts.add(Counts::SKIPPED);
             }
             Err(error) => {
-                eprintln!("{part:?} failed: {error:?}");
+                eprintln!("{part:?} failed: {error:#}");
                 failures.push(format!("{part:?}"));
                 counts.add(Counts::FAILED);
             }
@@ -101,7 +101,7 @@ pub fn test(args: &args::Test) -> Result<ExitCode> {
                 counts.add(found);
             }
             Err(error) => {
-                eprintln!("{part:?} failed: {error:?}");
+                eprintln!("{part:?} failed: {error:#}");
                 failures.push(format!("{part:?}"));
                 counts.add(Counts::FAILED);
             }

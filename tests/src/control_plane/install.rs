@@ -1,12 +1,11 @@
 //! Puts the project's own objects into a control plane: the CRDs, the namespace and the rights of agents and of the
 //! controller, and gives out tokens for them.
 
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::{Namespace, Node, ServiceAccount};
+use k8s_openapi::api::core::v1::{Node, ServiceAccount};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::ObjectMeta;
@@ -20,7 +19,7 @@ use crate::kubeconfig::Access;
 use crate::{Error, Result, binaries};
 
 /// The namespace and the service accounts of the project's manifests.
-pub const NAMESPACE: &str = "hcs-operator";
+pub const NAMESPACE: &str = "hcs-operator-system";
 /// The agents' service account.
 pub const AGENT: &str = "hcs-operator-agent";
 /// The controller's service account.
@@ -30,47 +29,27 @@ pub const CONTROLLER: &str = "hcs-operator-controller";
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
 impl ControlPlane {
-    /// Installs the CRDs and the manifests' rights, and returns when the API server serves the CRDs.
-    /// Does no harm where they are installed.
+    /// Applies the project's manifests, and returns when the API server serves the CRDs. Does no
+    /// harm where they are applied already.
     pub async fn install(&self) -> Result {
-        let client = self.client().await?;
-        let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
-        let ours = hcs_crds::crds().map_err(Error::Schema)?;
-        for crd in &ours {
-            apply(&crds, crd).await?;
-        }
-        for crd in &ours {
-            eventually(Duration::from_mins(1), "the CRD is established", || async {
-                let crd = crds
-                    .get(&crd.name_any())
-                    .await
-                    .map_err(Error::api("read the CRD"))?;
+        let mut kubectl = Command::new(self.kubectl());
+        kubectl
+            .env("KUBECONFIG", self.kubeconfig())
+            .args(["apply", "--server-side", "--force-conflicts", "-k"])
+            .arg(binaries::workspace().join("manifests"))
+            .stdout(std::process::Stdio::null());
+        binaries::run(kubectl, "kubectl apply of the project's manifests")?;
+        let crds: Api<CustomResourceDefinition> = Api::all(self.client().await?);
+        for crd in hcs_crds::crds().map_err(Error::Schema)? {
+            let name = crd.name_any();
+            let what = format!("the CRD {name} is established");
+            eventually(Duration::from_mins(1), &what, || async {
+                let crd = crds.get(&name).await.map_err(Error::api("read the CRD"))?;
                 Ok(is_established(&crd).then_some(()).ok_or(crd.status))
             })
             .await?;
         }
-        self.apply_manifests()
-    }
-
-    fn apply_manifests(&self) -> Result {
-        let rights = binaries::workspace().join("manifests/rbac");
-        if rights.join("kustomization.yaml").is_file() {
-            self.kubectl_quiet(
-                &["apply", "--server-side", "--force-conflicts", "-k"],
-                &rights,
-            )?;
-        }
         Ok(())
-    }
-
-    fn kubectl_quiet(&self, verb: &[&str], path: &Path) -> Result {
-        let mut kubectl = Command::new(self.kubectl());
-        kubectl
-            .env("KUBECONFIG", self.kubeconfig())
-            .args(verb)
-            .arg(path);
-        kubectl.stdout(std::process::Stdio::null());
-        binaries::run(kubectl, "kubectl apply of the project's manifests")
     }
 
     /// Creates the Node object of a simulated node.
@@ -122,29 +101,7 @@ impl ControlPlane {
         name: &str,
         bound: Option<BoundObjectReference>,
     ) -> Result<Access> {
-        let client = self.client().await?;
-        let namespace = ObjectMeta {
-            name: Some(NAMESPACE.to_owned()),
-            ..ObjectMeta::default()
-        };
-        let namespace = Namespace {
-            metadata: namespace,
-            ..Namespace::default()
-        };
-        apply(&Api::all(client.clone()), &namespace).await?;
-        let accounts: Api<ServiceAccount> = Api::namespaced(client, NAMESPACE);
-        let metadata = ObjectMeta {
-            name: Some(name.to_owned()),
-            ..ObjectMeta::default()
-        };
-        apply(
-            &accounts,
-            &ServiceAccount {
-                metadata,
-                ..ServiceAccount::default()
-            },
-        )
-        .await?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client().await?, NAMESPACE);
         let request = TokenRequest {
             spec: Some(TokenRequestSpec {
                 bound_object_ref: bound,
