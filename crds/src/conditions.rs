@@ -130,9 +130,6 @@ reasons! {
     ScratchCreated,
     /// The scratch disk could not be made. See the message: often no LCOW files or a full disk.
     ScratchFailed,
-    /// A scratch disk of another size is there and `reclaimPolicy: Retain` keeps it. Remove or
-    /// move the file, or restore the size.
-    ScratchRetained,
     /// `runhcs create` failed. See the message: often a layer that is missing or in use.
     CreateFailed,
     /// `runhcs start` failed. See the message: often a program that is not in the image.
@@ -174,10 +171,9 @@ reasons! {
     /// No node with the name `spec.nodeName` is in the cluster. The field is immutable: delete the
     /// object and make it again.
     NodeUnknown,
-    /// The node's agent has not been heard of for a while. Check the node and its agent.
+    /// The node is in the cluster, but its agent does not take the object up. Check that the agent
+    /// runs on it.
     NodeLost,
-    /// The node is gone from the cluster, so the finalizer was removed without its agent.
-    NodeRemoved,
     /// The container's shim process was killed, which ends the container. See who killed it.
     ShimLost,
     /// runhcs no longer knows the container, though nobody asked for that. It is made again.
@@ -189,8 +185,6 @@ reasons! {
     /// The agent's own record of this container cannot be read. It goes on from what runs; remove
     /// the file that the message names if it stays.
     RecordUnreadable,
-    /// runhcs' own record of the container cannot be read. It is removed by force.
-    StateUnreadable,
 
     // For the condition RestartRequired.
 

@@ -110,7 +110,8 @@ pub struct Scratch {
     #[serde(default)]
     pub use_virtual_memory: bool,
     /// What becomes of the file when the object is deleted or another size is wanted. Delete
-    /// (default): it is deleted. Retain: it stays on the node, and a person decides.
+    /// (default): it is deleted. Retain: it stays on the node; where another size takes its place,
+    /// as `sandbox.retained-<n>.vhdx` beside it.
     #[serde(default)]
     pub reclaim_policy: ReclaimPolicy,
 }
