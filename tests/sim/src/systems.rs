@@ -3,6 +3,7 @@
 //! A system lives as long as its shim holds its live file. Beside it lies a mirror, written by the
 //! shim at each change, for tests and people to look into; nothing here is decided by it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
@@ -172,6 +173,22 @@ impl Systems {
         states
     }
 
+    /// Unique ids of all systems that a mirror is left of.
+    pub fn unique_ids(&self) -> io::Result<BTreeSet<String>> {
+        let mut ids = BTreeSet::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
+                let mirror: Mirror = serde_json::from_slice(&platform::read(&path)?)?;
+                ids.insert(mirror.unique_id);
+            }
+        }
+        Ok(ids)
+    }
+
     /// The mirror of a system, if it ever had one.
     pub fn mirror(&self, id: &str) -> io::Result<Option<Mirror>> {
         match platform::read(&self.mirror_file(id)) {
@@ -199,12 +216,18 @@ impl Systems {
     }
 
     fn bury_locked(&self, dead: &[&str]) {
-        let systems: Vec<String> = dead
+        let left: BTreeSet<String> = dead
             .iter()
             .filter_map(|id| self.mirror(id).ok().flatten())
+            .filter(|mirror| {
+                mirror
+                    .processes
+                    .iter()
+                    .any(|made| platform::may_have_left_children(made.pid))
+            })
             .map(|mirror| mirror.unique_id)
             .collect();
-        platform::kill_processes_of_systems(&systems);
+        platform::kill_processes_of_systems(&left);
         for id in dead {
             let _ = fs::remove_file(self.live_file(id));
         }

@@ -1,6 +1,7 @@
 //! The Linux twin: sockets for the shim's channel, file locks for liveness, signals and a
 //! subreaper for a container's processes.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
@@ -282,12 +283,23 @@ impl Job {
         }
     }
 
-    /// Ends every process; they are gone only once reaped.
-    pub fn kill_all(&self) {
-        self.freeze();
-        for pid in self.pids() {
-            send(pid, rustix::process::Signal::KILL);
+    /// Ends the processes that were made here; their children come to us, being orphans then.
+    pub fn kill_made(&self, made: &[u32]) {
+        made.iter()
+            .for_each(|&pid| send(pid, rustix::process::Signal::KILL));
+    }
+
+    /// Ends what is left once all processes that were made here are reaped; false if nothing was,
+    /// which the kernel tells without a look at every process of the machine.
+    pub fn kill_orphans(&self) -> bool {
+        let peek = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        if rustix::process::waitid(WaitId::All, peek).is_err() {
+            return false;
         }
+        self.pids()
+            .into_iter()
+            .for_each(|pid| send(pid, rustix::process::Signal::KILL));
+        true
     }
 
     /// Ends one process; its exit code is the caller's to remember.
@@ -356,7 +368,7 @@ pub fn processes_of_executable(exe: &Path) -> Vec<u32> {
 /// Ends every process that carries one of these systems' unique ids in its environment.
 ///
 /// What a process makes while we look is found by the next look; done when one finds nobody.
-pub fn kill_processes_of_systems(systems: &[String]) {
+pub fn kill_processes_of_systems(systems: &BTreeSet<String>) {
     let mut again = !systems.is_empty();
     while again {
         again = false;
@@ -370,6 +382,13 @@ pub fn kill_processes_of_systems(systems: &[String]) {
             std::thread::yield_now();
         }
     }
+}
+
+/// Whether a killed shim has left something of this process, which it had made: a member of the
+/// group that the process led. (A look at all processes of the machine is dear.)
+pub fn may_have_left_children(pid: u32) -> bool {
+    let group = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    group.is_some_and(|group| rustix::process::test_kill_process_group(group).is_ok())
 }
 
 /// Lets a file have holes; every file here may.

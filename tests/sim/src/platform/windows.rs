@@ -1,6 +1,7 @@
 //! The Windows twin: pipes for the shim's channel, share modes for liveness, a job object for a
 //! container's processes.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
@@ -320,9 +321,18 @@ impl Job {
             .for_each(|pid| processes::suspend_or_resume(pid, false));
     }
 
-    /// Ends every process.
-    pub fn kill_all(&self) {
+    /// Ends every process of the job.
+    pub fn kill_made(&self, _made: &[u32]) {
         processes::terminate_job(&self.job, ABORTED);
+    }
+
+    /// Ends what is left; false if nothing was.
+    pub fn kill_orphans(&self) -> bool {
+        let left = !self.pids().is_empty();
+        if left {
+            processes::terminate_job(&self.job, ABORTED);
+        }
+        left
     }
 
     /// Ends one process with this exit code.
@@ -362,7 +372,12 @@ fn held_stdio(held: bool, number: usize) -> Stdio {
 }
 
 /// Nothing to do: the job objects of killed shims have ended all processes.
-pub fn kill_processes_of_systems(_systems: &[String]) {}
+pub fn kill_processes_of_systems(_systems: &BTreeSet<String>) {}
+
+/// Never: a job object leaves nothing.
+pub fn may_have_left_children(_pid: u32) -> bool {
+    false
+}
 
 /// Lets a file have holes, where the file system can.
 pub fn make_sparse(file: &File) -> io::Result<()> {

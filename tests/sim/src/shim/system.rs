@@ -1,7 +1,7 @@
 //! The compute system inside a shim: its state, its processes, its end.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -25,6 +25,8 @@ const ABORTED: u32 = 1067;
 const STACK: usize = 128 * 1024;
 /// How long the end of a system waits for processes that were killed.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long orphans that were killed are given before another look at them.
+const ORPHAN_PAUSE: Duration = Duration::from_millis(1);
 
 struct Inner {
     mirror: Mirror,
@@ -292,7 +294,13 @@ impl System {
         if inner.live.is_none() {
             return false;
         }
-        self.job.kill_all();
+        let made = inner
+            .mirror
+            .processes
+            .iter()
+            .filter(|process| process.exit_code.is_none());
+        self.job
+            .kill_made(&made.map(|process| process.pid).collect::<Vec<u32>>());
         let some_run = |inner: &mut Inner| {
             inner
                 .mirror
@@ -304,6 +312,14 @@ impl System {
             .ended
             .wait_timeout_while(inner, PATIENCE, some_run)
             .unwrap_or_else(PoisonError::into_inner);
+        let deadline = Instant::now() + PATIENCE;
+        while self.job.kill_orphans() && Instant::now() < deadline {
+            // The reaper needs the lock.
+            (inner, _) = self
+                .ended
+                .wait_timeout(inner, ORPHAN_PAUSE)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
         let Some(live) = inner.live.take() else {
             return false;
         };

@@ -1,5 +1,6 @@
 //! Finding processes in `/proc`, where the kernel keeps no list of a process's children.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use super::SYSTEM_VARIABLE;
@@ -106,7 +107,7 @@ pub fn descendants(root: u32, mark: &Mark) -> Vec<u32> {
 }
 
 /// Whether a live process carries one of `systems` in its environment.
-pub fn carries(pid: u32, systems: &[String]) -> bool {
+pub fn carries(pid: u32, systems: &BTreeSet<String>) -> bool {
     let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else {
         return false;
     };
@@ -114,6 +115,6 @@ pub fn carries(pid: u32, systems: &[String]) -> bool {
     environment
         .split(|&byte| byte == 0)
         .filter_map(|entry| entry.strip_prefix(prefix.as_bytes()))
-        .any(|value| systems.iter().any(|system| system.as_bytes() == value))
+        .any(|value| std::str::from_utf8(value).is_ok_and(|value| systems.contains(value)))
         && is_alive(pid)
 }
