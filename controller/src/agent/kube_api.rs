@@ -1,0 +1,201 @@
+//! What the agent writes to the API server, each call with a deadline.
+//!
+//! The client's own retries are off: a reconcile that fails is tried again as a whole, later, so
+//! that an old status never overtakes a newer one.
+
+use std::time::Duration;
+
+use hcs_crds::{FINALIZER, HcsContainer, HcsContainerStatus};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Api, Client, Resource as _, ResourceExt as _};
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+/// A request that takes longer is given up.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(15);
+/// Writes at once: HTTP/1.1 takes a connection for each.
+const PARALLEL_WRITES: usize = 16;
+/// Longest note of an Event (events.k8s.io/v1).
+const LONGEST_NOTE: usize = 1024;
+
+/// A write that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The API server refused it, or could not be reached.
+    #[error("failed to {what}: {source}")]
+    Request {
+        /// What was to be written.
+        what: &'static str,
+        /// The client's error.
+        source: Box<kube::Error>,
+    },
+    /// No answer in time.
+    #[error("failed to {what}: no answer within {} s", REQUEST_DEADLINE.as_secs())]
+    Deadline {
+        /// What was to be written.
+        what: &'static str,
+    },
+}
+
+impl ApiError {
+    /// Whether the object is not there any more.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Request { source, .. }
+            if matches!(&**source, kube::Error::Api(status) if status.code == 404))
+    }
+
+    /// Whether somebody else has written in between.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Request { source, .. }
+            if matches!(&**source, kube::Error::Api(status) if status.code == 409))
+    }
+}
+
+/// Writes on behalf of one node's agent.
+pub struct KubeApi {
+    client: Client,
+    recorder: Recorder,
+    field_manager: String,
+    places: Semaphore,
+}
+
+impl KubeApi {
+    /// A writer whose field manager and Events carry the node's name.
+    pub fn new(client: Client, node: &str) -> Self {
+        let reporter = Reporter {
+            controller: hcs_crds::GROUP.into(),
+            instance: Some(node.to_owned()),
+        };
+        Self {
+            recorder: Recorder::new(client.clone(), reporter),
+            client,
+            field_manager: format!("hcs-operator-agent-{node}"),
+            places: Semaphore::new(PARALLEL_WRITES),
+        }
+    }
+
+    fn api(&self, object: &HcsContainer) -> Api<HcsContainer> {
+        Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default())
+    }
+
+    async fn within<T>(
+        &self,
+        what: &'static str,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, ApiError> {
+        let _place = self.places.acquire().await;
+        match tokio::time::timeout(REQUEST_DEADLINE, request).await {
+            Ok(answer) => answer.map_err(|source| ApiError::Request {
+                what,
+                source: Box::new(source),
+            }),
+            Err(_) => Err(ApiError::Deadline { what }),
+        }
+    }
+
+    /// Adds the finalizer; returns the object as it is then.
+    pub async fn add_finalizer(&self, object: &HcsContainer) -> Result<HcsContainer, ApiError> {
+        let mut finalizers = object.finalizers().to_vec();
+        finalizers.push(FINALIZER.into());
+        self.set_finalizers("add the finalizer", object, &finalizers)
+            .await
+    }
+
+    /// Removes the finalizer, which lets the object go.
+    pub async fn remove_finalizer(&self, object: &HcsContainer) -> Result<(), ApiError> {
+        let mut finalizers = object.finalizers().to_vec();
+        finalizers.retain(|finalizer| finalizer != FINALIZER);
+        match self
+            .set_finalizers("remove the finalizer", object, &finalizers)
+            .await
+        {
+            Err(error) if error.is_gone() => Ok(()),
+            answer => answer.map(|_| ()),
+        }
+    }
+
+    async fn set_finalizers(
+        &self,
+        what: &'static str,
+        object: &HcsContainer,
+        finalizers: &[String],
+    ) -> Result<HcsContainer, ApiError> {
+        let patch = json!({"metadata": {
+            "uid": object.uid(),
+            "resourceVersion": object.resource_version(),
+            "finalizers": finalizers,
+        }});
+        let api = self.api(object);
+        let (name, params) = (object.name_any(), PatchParams::default());
+        self.within(what, api.patch(&name, &params, &Patch::Merge(&patch)))
+            .await
+    }
+
+    /// Writes the status by server-side apply; returns the object's resourceVersion then.
+    pub async fn apply_status(
+        &self,
+        object: &HcsContainer,
+        status: &HcsContainerStatus,
+    ) -> Result<Option<String>, ApiError> {
+        let patch = json!({
+            "apiVersion": HcsContainer::api_version(&()),
+            "kind": HcsContainer::kind(&()),
+            // With the uid, an object of the same name made since is never written to.
+            "metadata": {"name": object.name_any(), "uid": object.uid()},
+            "status": status,
+        });
+        let api = self.api(object);
+        let (name, params) = (
+            object.name_any(),
+            PatchParams::apply(&self.field_manager).force(),
+        );
+        let patch = Patch::Apply(&patch);
+        let written = self.within("write the status", api.patch_status(&name, &params, &patch));
+        Ok(written.await?.resource_version())
+    }
+
+    /// Deletes the object if it is still the one that was seen.
+    pub async fn delete(&self, object: &HcsContainer) -> Result<(), ApiError> {
+        let preconditions = Preconditions {
+            uid: object.uid(),
+            resource_version: object.resource_version(),
+        };
+        let params = DeleteParams::default().preconditions(preconditions);
+        let api = self.api(object);
+        let name = object.name_any();
+        match self
+            .within("delete the object", api.delete(&name, &params))
+            .await
+        {
+            Err(error) if error.is_gone() => Ok(()),
+            answer => answer.map(|_| ()),
+        }
+    }
+
+    /// Publishes an Event about the object. It is a courtesy: a failure is only logged.
+    pub async fn event(&self, object: &HcsContainer, event: &super::events::Notice) {
+        let mut note = event.message.clone();
+        note.truncate(note.floor_char_boundary(LONGEST_NOTE));
+        let event = Event {
+            type_: if event.warning {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
+            reason: event.reason.to_string(),
+            note: Some(note),
+            action: event.action.into(),
+            secondary: None,
+        };
+        let reference: ObjectReference = object.object_ref(&());
+        let published = self.within(
+            "publish an Event",
+            self.recorder.publish(&event, &reference),
+        );
+        if let Err(error) = published.await {
+            tracing::warn!(%error, reason = event.reason, "no Event");
+        }
+    }
+}

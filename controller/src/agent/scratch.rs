@@ -1,0 +1,167 @@
+//! The scratch file of an LCOW container: made under a temporary name, then renamed, so that a
+//! file under its final name is whole.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use hcs_crds::{ReclaimPolicy, Scratch};
+
+use super::host_policy::HostPolicy;
+use super::validate::paths::PathError;
+
+/// Name under which runhcs looks for the scratch in the last layer folder (hcsshim,
+/// `internal/layers`).
+pub const SCRATCH_FILE: &str = "sandbox.vhdx";
+/// Says which size the file beside it was made with, since the file itself grows as it is used.
+const SIZE_FILE: &str = "sandbox.size-gb";
+
+/// Why a scratch cannot be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum ScratchError {
+    /// The cache file lies outside the roots.
+    #[error("spec.scratch.cacheFile: {0}")]
+    Cache(#[from] PathError),
+    /// A file operation failed.
+    #[error("failed to {what} {path:?}: {source}")]
+    Io {
+        /// What was to be done.
+        what: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// The scratch folder of one object.
+#[derive(Debug)]
+pub struct ScratchFolder(PathBuf);
+
+impl ScratchFolder {
+    /// `<data>/scratch/<uid>`.
+    pub fn new(data: &Path, uid: &str) -> Self {
+        Self(data.join("scratch").join(uid))
+    }
+
+    /// Where the finished file lies.
+    pub fn file(&self) -> PathBuf {
+        self.0.join(SCRATCH_FILE)
+    }
+
+    /// Whether a finished file of this size is there.
+    pub fn has(&self, size_gb: u32) -> bool {
+        let size = fs::read_to_string(self.0.join(SIZE_FILE)).ok();
+        self.file().is_file() && size.and_then(|text| text.trim().parse().ok()) == Some(size_gb)
+    }
+
+    /// Makes room: removes what an interrupted run left, and takes a file of another size out of
+    /// the way. Returns the temporary name to create.
+    pub fn clear_the_way(&self, policy: ReclaimPolicy) -> Result<PathBuf, ScratchError> {
+        fs::create_dir_all(&self.0).map_err(|e| io_error("make the folder", &self.0, e))?;
+        let temporary = self.0.join("sandbox.tmp.vhdx");
+        remove(&temporary)?;
+        if self.file().exists() {
+            match policy {
+                ReclaimPolicy::Delete => remove(&self.file())?,
+                ReclaimPolicy::Retain => self.set_aside()?,
+            }
+        }
+        remove(&self.0.join(SIZE_FILE))?;
+        Ok(temporary)
+    }
+
+    /// Keeps the present file under a name that nothing else has.
+    fn set_aside(&self) -> Result<(), ScratchError> {
+        let free = (1..).map(|n| self.0.join(format!("sandbox.retained-{n}.vhdx")));
+        let aside = free
+            .into_iter()
+            .find(|path| !path.exists())
+            .unwrap_or_default();
+        fs::rename(self.file(), &aside).map_err(|e| io_error("set aside", &self.file(), e))
+    }
+
+    /// Gives the finished file its final name.
+    pub fn finish(&self, temporary: &Path, size_gb: u32) -> Result<(), ScratchError> {
+        let size = self.0.join(SIZE_FILE);
+        super::store::write_whole(&size, size_gb.to_string().as_bytes())
+            .map_err(|e| io_error("write", &size, e))?;
+        let file = self.file();
+        fs::rename(temporary, &file).map_err(|e| io_error("rename to", &file, e))
+    }
+
+    /// Removes the folder, or leaves it where the policy says so.
+    pub fn reclaim(&self, policy: ReclaimPolicy) -> Result<(), ScratchError> {
+        match (policy, fs::remove_dir_all(&self.0)) {
+            (ReclaimPolicy::Delete, Err(e)) if e.kind() != io::ErrorKind::NotFound => {
+                Err(io_error("remove", &self.0, e))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The cache file that a spec names, if the agent allows it. It need not exist: runhcs makes it.
+pub fn cache_file(scratch: &Scratch, policy: &HostPolicy) -> Result<Option<PathBuf>, ScratchError> {
+    let Some(path) = &scratch.cache_file else {
+        return Ok(None);
+    };
+    match policy.caches.admit_existing(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(PathError::Missing { .. }) => Ok(Some(policy.caches.admit(path)?)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn remove(path: &Path) -> Result<(), ScratchError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error("remove", path, e)),
+        _ => Ok(()),
+    }
+}
+
+fn io_error(what: &'static str, path: &Path, source: io::Error) -> ScratchError {
+    ScratchError::Io {
+        what,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(folder: &ScratchFolder, size_gb: u32, policy: ReclaimPolicy) {
+        let temporary = folder.clear_the_way(policy).unwrap();
+        fs::write(&temporary, format!("{size_gb}")).unwrap();
+        folder.finish(&temporary, size_gb).unwrap();
+    }
+
+    #[test]
+    fn a_finished_file_is_known_by_its_size_and_an_unfinished_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = ScratchFolder::new(dir.path(), "u");
+        assert!(!folder.has(20));
+        let temporary = folder.clear_the_way(ReclaimPolicy::Delete).unwrap();
+        fs::write(&temporary, "half").unwrap();
+        assert!(!folder.has(20));
+        made(&folder, 20, ReclaimPolicy::Delete);
+        assert!(folder.has(20) && !folder.has(40));
+    }
+
+    #[test]
+    fn another_size_removes_the_old_file_or_keeps_it_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = ScratchFolder::new(dir.path(), "u");
+        made(&folder, 20, ReclaimPolicy::Delete);
+        made(&folder, 40, ReclaimPolicy::Retain);
+        made(&folder, 60, ReclaimPolicy::Retain);
+        made(&folder, 80, ReclaimPolicy::Delete);
+        let read = |name: &str| fs::read_to_string(dir.path().join("scratch/u").join(name)).ok();
+        assert_eq!(read("sandbox.vhdx").as_deref(), Some("80"));
+        assert_eq!(read("sandbox.retained-1.vhdx").as_deref(), Some("20"));
+        assert_eq!(read("sandbox.retained-2.vhdx").as_deref(), Some("40"));
+        assert!(read("sandbox.retained-3.vhdx").is_none());
+    }
+}

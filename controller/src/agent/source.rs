@@ -1,0 +1,135 @@
+//! The node's objects: watched on the API server, and from the records for as long as it is away.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use hcs_crds::HcsContainer;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Client, ResourceExt as _};
+use tokio::sync::{Notify, mpsc};
+
+use super::context::Context;
+use super::record::Record;
+use super::runtime::Runtime;
+
+/// After this long the API server ends a watch and the next begins where it stopped.
+const WATCH_SECONDS: u32 = 60;
+/// A watch that says nothing for longer than that is dead, and is begun anew.
+const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 20);
+
+/// What to reconcile.
+pub type Queue = mpsc::UnboundedSender<ObjectRef<HcsContainer>>;
+
+/// Fills the cache with the specs that the records keep, so that the agent can work before it has
+/// reached the API server.
+pub fn seed(writer: &mut Writer<HcsContainer>, records: &[Record], queue: &Queue) {
+    writer.apply_watcher_event(&watcher::Event::Init);
+    for object in records
+        .iter()
+        .filter_map(|record| record.last_known.as_deref())
+    {
+        writer.apply_watcher_event(&watcher::Event::InitApply(object.clone()));
+        let _ = queue.send(ObjectRef::from_obj(object));
+    }
+    writer.apply_watcher_event(&watcher::Event::InitDone);
+}
+
+/// Watches the node's objects until dropped, and queues each that changes.
+pub async fn watch<R: Runtime>(
+    client: Client,
+    node: String,
+    mut writer: Writer<HcsContainer>,
+    ctx: Arc<Context<R>>,
+    queue: Queue,
+    sweep: Arc<Notify>,
+) {
+    loop {
+        let api: Api<DeserializeGuard<HcsContainer>> = Api::all(client.clone());
+        let config = watcher::Config::default()
+            .fields(&format!("spec.nodeName={node}"))
+            .timeout(WATCH_SECONDS);
+        let mut events = watcher(api, config).default_backoff().boxed();
+        loop {
+            match tokio::time::timeout(SILENCE, events.next()).await {
+                Ok(Some(Ok(event))) => {
+                    let Some(event) = readable(event) else {
+                        continue;
+                    };
+                    note(&event, &ctx, &sweep);
+                    writer.apply_watcher_event(&event);
+                    after(&event, &ctx, &queue);
+                }
+                Ok(Some(Err(error))) => {
+                    ctx.metrics.watch_failed();
+                    tracing::warn!(%error, "the watch failed; it is begun again");
+                }
+                Ok(None) => break,
+                Err(_) => {
+                    tracing::warn!("the watch is silent; it is begun anew");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// An object that this version cannot read must not stop the others; it is left as it is.
+fn readable(
+    event: watcher::Event<DeserializeGuard<HcsContainer>>,
+) -> Option<watcher::Event<HcsContainer>> {
+    let read = |guard: DeserializeGuard<HcsContainer>| match guard.0 {
+        Ok(mut object) => {
+            object.metadata.managed_fields = None;
+            Some(object)
+        }
+        Err(invalid) => {
+            let name = invalid.metadata.name.unwrap_or_default();
+            let namespace = invalid.metadata.namespace.unwrap_or_default();
+            tracing::error!(namespace, name, error = %invalid.error, "an object cannot be read");
+            None
+        }
+    };
+    Some(match event {
+        watcher::Event::Init => watcher::Event::Init,
+        watcher::Event::InitDone => watcher::Event::InitDone,
+        watcher::Event::InitApply(object) => watcher::Event::InitApply(read(object)?),
+        watcher::Event::Apply(object) => watcher::Event::Apply(read(object)?),
+        watcher::Event::Delete(object) => watcher::Event::Delete(read(object)?),
+    })
+}
+
+fn note<R: Runtime>(event: &watcher::Event<HcsContainer>, ctx: &Context<R>, sweep: &Notify) {
+    match event {
+        watcher::Event::Delete(object) => {
+            if let Some(uid) = object.uid() {
+                ctx.written.forget(&uid, None);
+            }
+            sweep.notify_one();
+        }
+        watcher::Event::InitDone => {
+            ctx.metrics.watch_started();
+            sweep.notify_one();
+        }
+        watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::Apply(_) => {}
+    }
+}
+
+fn after<R: Runtime>(event: &watcher::Event<HcsContainer>, ctx: &Context<R>, queue: &Queue) {
+    match event {
+        watcher::Event::Apply(object) => {
+            let _ = queue.send(ObjectRef::from_obj(object));
+        }
+        watcher::Event::InitDone => {
+            ctx.synced.store(true, Ordering::Release);
+            for object in ctx.store.state() {
+                let _ = queue.send(ObjectRef::from_obj(&*object));
+            }
+        }
+        watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::Delete(_) => {}
+    }
+}

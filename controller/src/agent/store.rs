@@ -1,0 +1,287 @@
+//! The records on disk, one file an object: `<data>/records/<uid>.json`.
+
+use std::collections::HashMap;
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::OwnedMutexGuard;
+
+use super::record::{ObjectId, Record};
+
+/// A record that could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The folder cannot be listed or made.
+    #[error("failed to open the records in {path:?}")]
+    Open {
+        /// The folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A record cannot be written.
+    #[error("failed to write the record {path:?}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// A record as its one user at a time holds it.
+pub type Held = OwnedMutexGuard<Record>;
+
+#[derive(Clone, Debug)]
+struct Slot {
+    object: ObjectId,
+    record: Arc<tokio::sync::Mutex<Record>>,
+}
+
+impl Slot {
+    fn new(record: Record) -> Self {
+        Self {
+            object: record.object.clone(),
+            record: Arc::new(tokio::sync::Mutex::new(record)),
+        }
+    }
+}
+
+/// All records, in memory and on disk.
+#[derive(Debug)]
+pub struct Records {
+    folder: PathBuf,
+    by_uid: Mutex<HashMap<String, Slot>>,
+    /// Digests of what is on disk.
+    saved: Mutex<HashMap<String, u64>>,
+    unreadable: Vec<PathBuf>,
+}
+
+impl Records {
+    /// Reads all records. One that cannot be read is set aside as `<name>.unreadable`, and the
+    /// container goes on from what runhcs and the API server know of it.
+    pub fn open(folder: PathBuf) -> Result<Self, StoreError> {
+        let error = |source| StoreError::Open {
+            path: folder.clone(),
+            source,
+        };
+        fs::create_dir_all(&folder).map_err(error)?;
+        let (mut by_uid, mut unreadable) = (HashMap::new(), Vec::new());
+        for entry in fs::read_dir(&folder).map_err(error)? {
+            let path = entry.map_err(error)?.path();
+            match path.extension().and_then(|e| e.to_str()) {
+                Some("json") => {}
+                // What a crash left between write and rename.
+                Some("tmp") => {
+                    let _ = fs::remove_file(&path);
+                    continue;
+                }
+                _ => continue,
+            }
+            match read(&path) {
+                Ok(record) => {
+                    by_uid.insert(record.object.uid.clone(), Slot::new(record));
+                }
+                Err(reason) => {
+                    tracing::error!(path = %path.display(), %reason, "record set aside: unreadable");
+                    let _ = fs::rename(&path, path.with_extension("unreadable"));
+                    unreadable.push(path);
+                }
+            }
+        }
+        Ok(Self {
+            folder,
+            by_uid: Mutex::new(by_uid),
+            saved: Mutex::default(),
+            unreadable,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Slot>> {
+        self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the object's record was there and could not be read.
+    pub fn was_unreadable(&self, uid: &str) -> bool {
+        self.unreadable.contains(&self.path(uid))
+    }
+
+    /// The object's record, made new if there is none; held until dropped.
+    pub async fn hold(&self, object: &ObjectId) -> Held {
+        let record = {
+            let mut records = self.lock();
+            let entry = records.entry(object.uid.clone());
+            Arc::clone(
+                &entry
+                    .or_insert_with(|| Slot::new(Record::new(object.clone())))
+                    .record,
+            )
+        };
+        record.lock_owned().await
+    }
+
+    /// The record of a uid, held until dropped; none if there is none.
+    pub async fn hold_existing(&self, uid: &str) -> Option<Held> {
+        let record = self.lock().get(uid).map(|slot| Arc::clone(&slot.record))?;
+        Some(record.lock_owned().await)
+    }
+
+    /// Whose record a uid's is.
+    pub fn object_of(&self, uid: &str) -> Option<ObjectId> {
+        self.lock().get(uid).map(|slot| slot.object.clone())
+    }
+
+    /// The uids of all records.
+    pub fn uids(&self) -> Vec<String> {
+        self.lock().keys().cloned().collect()
+    }
+
+    /// All records as they are now; those in use are waited for.
+    pub async fn snapshot(&self) -> Vec<Record> {
+        let records: Vec<_> = self
+            .lock()
+            .values()
+            .map(|slot| Arc::clone(&slot.record))
+            .collect();
+        let mut copies = Vec::with_capacity(records.len());
+        for record in records {
+            copies.push(record.lock().await.clone());
+        }
+        copies
+    }
+
+    /// Writes a record so that a crash leaves either the old or the new one, whole. What is on
+    /// disk already is not written again.
+    pub async fn save(&self, record: &Record) -> Result<(), StoreError> {
+        let uid = &record.object.uid;
+        let path = self.path(uid);
+        let error = |source| StoreError::Write {
+            path: path.clone(),
+            source,
+        };
+        let bytes = serde_json::to_vec(record).map_err(|e| error(e.into()))?;
+        let digest = digest(&bytes);
+        if self.saved().get(uid) == Some(&digest) && path.exists() {
+            return Ok(());
+        }
+        let target = path.clone();
+        let written = tokio::task::spawn_blocking(move || write_whole(&target, &bytes)).await;
+        written
+            .unwrap_or_else(|e| Err(io::Error::other(e)))
+            .map_err(error)?;
+        self.saved().insert(uid.clone(), digest);
+        Ok(())
+    }
+
+    fn saved(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        self.saved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes a record, in memory and on disk.
+    pub fn remove(&self, uid: &str) -> Result<(), StoreError> {
+        self.lock().remove(uid);
+        self.saved().remove(uid);
+        let path = self.path(uid);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::Write { path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn path(&self, uid: &str) -> PathBuf {
+        // A uid is the API server's; one that is no plain name never becomes part of a path.
+        let plain: String = uid
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+            .collect();
+        self.folder.join(format!("{plain}.json"))
+    }
+}
+
+fn digest(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn read(path: &Path) -> Result<Record, io::Error> {
+    Ok(serde_json::from_slice(&fs::read(path)?)?)
+}
+
+/// Temp, fsync, rename. The folder is made again if somebody has deleted it.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::Builder::new()
+        .suffix(".tmp")
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(uid: &str) -> ObjectId {
+        ObjectId {
+            uid: uid.into(),
+            namespace: "n".into(),
+            name: "web".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_is_found_again_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::open(dir.path().into()).unwrap();
+        let mut held = records.hold(&object("u-1")).await;
+        held.attempt = 7;
+        records.save(&held).await.unwrap();
+        drop(records);
+        let records = Records::open(dir.path().into()).unwrap();
+        assert_eq!(records.hold_existing("u-1").await.unwrap().attempt, 7);
+        drop(records.remove("u-1"));
+        assert!(Records::open(dir.path().into()).unwrap().uids().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_unreadable_record_is_set_aside_and_the_others_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::open(dir.path().into()).unwrap();
+        let held = records.hold(&object("u-1")).await;
+        records.save(&held).await.unwrap();
+        fs::write(dir.path().join("u-2.json"), "{\"half").unwrap();
+        fs::write(dir.path().join("x.tmp"), "left").unwrap();
+        let records = Records::open(dir.path().into()).unwrap();
+        assert_eq!(records.uids(), ["u-1"]);
+        assert!(records.was_unreadable("u-2"));
+        assert!(!records.was_unreadable("u-1"));
+        assert!(dir.path().join("u-2.unreadable").exists());
+        assert!(!dir.path().join("x.tmp").exists());
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_was_deleted_is_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::open(dir.path().join("records")).unwrap();
+        fs::remove_dir(dir.path().join("records")).unwrap();
+        let held = records.hold(&object("u-1")).await;
+        records.save(&held).await.unwrap();
+        assert!(dir.path().join("records/u-1.json").exists());
+    }
+
+    #[test]
+    fn a_uid_never_leaves_the_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::open(dir.path().into()).unwrap();
+        assert_eq!(records.path("../../x"), dir.path().join("x.json"));
+    }
+}

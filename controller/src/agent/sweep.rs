@@ -1,0 +1,114 @@
+//! Removes what this agent made for objects that are gone.
+//!
+//! Only once the API server's first full list is in, so that nothing is removed on doubt; and
+//! never what the agent did not make.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+
+use hcs_crds::{ReclaimPolicy, Scratch};
+use kube::ResourceExt as _;
+
+use super::context::{Context, bundles};
+use super::record::parse_container_id;
+use super::relist::Health;
+use super::runtime::{Call, Runtime};
+use super::scratch::{ScratchError, ScratchFolder};
+
+/// Removes every container, file and record whose object the API server does not have.
+pub async fn sweep<R: Runtime>(ctx: &Context<R>) {
+    if !ctx.is_synced() || *ctx.relist.health().borrow() != Health::Responds {
+        return;
+    }
+    ctx.metrics.foreign_containers(ctx.table.foreign());
+    let known: HashSet<String> = ctx.store.state().iter().filter_map(|o| o.uid()).collect();
+    let mut left: HashSet<String> = ctx.records.uids().into_iter().collect();
+    let ids = ctx.table.ids();
+    left.extend(
+        ids.iter()
+            .filter_map(|id| parse_container_id(id))
+            .map(|(uid, _)| uid.to_owned()),
+    );
+    for uid in left.difference(&known) {
+        remove_object(ctx, uid).await;
+    }
+}
+
+async fn remove_object<R: Runtime>(ctx: &Context<R>, uid: &str) {
+    let record = ctx.records.hold_existing(uid).await;
+    // It may have come to be known while the record was waited for.
+    let known = ctx
+        .store
+        .find(|object| object.metadata.uid.as_deref() == Some(uid))
+        .is_some();
+    if known || record.as_ref().is_some_and(|record| record.released) {
+        return;
+    }
+    for id in ctx.table.of_object(uid) {
+        let outcome = ctx
+            .runtime
+            .run(&Call::Delete {
+                id: id.clone(),
+                force: true,
+            })
+            .await;
+        match outcome.result {
+            Err(error) if error.kind != runhcs::ErrorKind::NotFound => {
+                tracing::warn!(container = id, %error, "an orphan stays; tried again after a relist");
+                return;
+            }
+            _ => {}
+        }
+        tracing::info!(container = id, "removed a container whose object is gone");
+        ctx.table.set(&id, super::plan::Observed::Absent, None);
+        ctx.table.forget(&id);
+    }
+    let known_spec = record.as_ref().and_then(|record| record.last_known.clone());
+    let scratch = known_spec
+        .as_ref()
+        .and_then(|object| object.spec.scratch.as_ref());
+    if let Err(error) = remove_files(ctx, uid, scratch) {
+        tracing::warn!(uid, %error, "files of an object that is gone stay");
+        return;
+    }
+    if let Some(record) = &record {
+        ctx.claims.release(&record.object);
+    }
+    ctx.written.forget(uid, None);
+    if let Err(error) = ctx.records.remove(uid) {
+        tracing::warn!(uid, %error, "the record of an object that is gone stays");
+    }
+}
+
+/// Removes an object's bundles, and its scratch unless it is to be retained.
+pub fn remove_files<R>(
+    ctx: &Context<R>,
+    uid: &str,
+    scratch: Option<&Scratch>,
+) -> Result<(), ScratchError> {
+    for id in bundle_ids(ctx).filter(|id| parse_container_id(id).is_some_and(|(u, _)| u == uid)) {
+        let folder = bundles(&ctx.data).join(&id);
+        match fs::remove_dir_all(&folder) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(ScratchError::Io {
+                    what: "remove",
+                    path: folder,
+                    source,
+                });
+            }
+            _ => {}
+        }
+    }
+    // Where the spec is no longer known, a disk that somebody may want is kept.
+    let policy = scratch.map_or(ReclaimPolicy::Delete, |scratch| scratch.reclaim_policy);
+    ScratchFolder::new(&ctx.data, uid).reclaim(policy)
+}
+
+fn bundle_ids<R>(ctx: &Context<R>) -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(bundles(&ctx.data))
+        .into_iter()
+        .flatten()
+        .flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok())
+}

@@ -1,0 +1,384 @@
+//! What runhcs has on this node, as far as the agent knows: the last relist, corrected by the
+//! agent's own commands and by the ends of shims seen since.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use runhcs::{ContainerState, ShimPid, Status};
+use tokio::sync::Notify;
+
+use super::plan::Observed;
+use super::record::parse_container_id;
+
+/// The end of a shim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// Its exit code; none where the system had lost it.
+    pub code: Option<u32>,
+    /// When it was seen.
+    pub at: Timestamp,
+}
+
+/// One container of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// What it is doing.
+    pub observed: Observed,
+    /// Its shim's pid.
+    pub pid: Option<u32>,
+    /// How its shim ended.
+    pub exit: Option<Exit>,
+    /// Hash of the spec that it was made from, by its annotation.
+    pub hash: Option<String>,
+}
+
+impl Container {
+    const ABSENT: Self = Self {
+        observed: Observed::Absent,
+        pid: None,
+        exit: None,
+        hash: None,
+    };
+}
+
+#[derive(Debug)]
+struct Entry {
+    container: Container,
+    /// The table's clock when a command of the agent or an exit last changed the entry.
+    touched: u64,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: BTreeMap<String, Entry>,
+    clock: u64,
+    foreign: usize,
+}
+
+/// The containers that runhcs has and this agent made, by container id.
+#[derive(Debug)]
+pub struct Table {
+    bundles: PathBuf,
+    inner: Mutex<Inner>,
+    exit_seen: Notify,
+}
+
+/// The moment at which a relist began: what was touched later is newer than its answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark(u64);
+
+impl Table {
+    /// An empty table of the containers whose bundles lie in `bundles`.
+    pub fn new(bundles: PathBuf) -> Self {
+        Self {
+            bundles,
+            inner: Mutex::default(),
+            exit_seen: Notify::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of a container; absent where nothing is.
+    pub fn get(&self, id: &str) -> Container {
+        self.lock()
+            .entries
+            .get(id)
+            .map_or(Container::ABSENT, |entry| entry.container.clone())
+    }
+
+    /// The ids of all containers of an object, of whatever attempt, that are there.
+    pub fn of_object(&self, uid: &str) -> Vec<String> {
+        let prefix = format!("hc-{uid}-");
+        let inner = self.lock();
+        let range = inner.entries.range(prefix.clone()..);
+        range
+            .take_while(|(id, _)| id.starts_with(&prefix))
+            .filter(|(_, entry)| entry.container.observed != Observed::Absent)
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
+
+    /// All containers of ours that are there.
+    pub fn ids(&self) -> Vec<String> {
+        let inner = self.lock();
+        let present = |e: &Entry| e.container.observed != Observed::Absent;
+        inner
+            .entries
+            .iter()
+            .filter(|(_, e)| present(e))
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
+
+    /// How many containers the last relist showed that this agent did not make.
+    pub fn foreign(&self) -> usize {
+        self.lock().foreign
+    }
+
+    /// Notes what a command of the agent has done.
+    pub fn set(&self, id: &str, observed: Observed, pid: Option<u32>) {
+        self.touch(id, |container| {
+            container.observed = observed;
+            container.pid = pid;
+        });
+    }
+
+    /// Notes that a container's shim has ended.
+    pub fn exited(&self, id: &str, exit: Exit) {
+        self.touch(id, |container| {
+            container.exit = Some(exit);
+            // A container that a command of the agent has removed stays removed.
+            if container.observed != Observed::Absent {
+                container.observed = Observed::Stopped;
+                container.pid = None;
+            }
+        });
+        self.exit_seen.notify_waiters();
+    }
+
+    /// Waits for the end of a container's shim; none if it is not seen within `patience`.
+    pub async fn exit_within(&self, id: &str, patience: Duration) -> Option<Exit> {
+        let seen = async {
+            loop {
+                let notified = self.exit_seen.notified();
+                let mut notified = std::pin::pin!(notified);
+                // Registered before the look, so that no exit falls between the two.
+                notified.as_mut().enable();
+                if let Some(exit) = self.get(id).exit {
+                    return exit;
+                }
+                notified.await;
+            }
+        };
+        tokio::time::timeout(patience, seen).await.ok()
+    }
+
+    /// Forgets an attempt that is over for good.
+    pub fn forget(&self, id: &str) {
+        let mut inner = self.lock();
+        if inner
+            .entries
+            .get(id)
+            .is_some_and(|e| e.container.observed == Observed::Absent)
+        {
+            inner.entries.remove(id);
+        }
+    }
+
+    fn touch(&self, id: &str, change: impl FnOnce(&mut Container)) {
+        let mut inner = self.lock();
+        inner.clock += 1;
+        let touched = inner.clock;
+        let entry = inner.entries.entry(id.to_owned()).or_insert(Entry {
+            container: Container::ABSENT,
+            touched,
+        });
+        entry.touched = touched;
+        change(&mut entry.container);
+    }
+
+    /// To be taken before a relist starts.
+    pub fn mark(&self) -> Mark {
+        Mark(self.lock().clock)
+    }
+
+    /// Takes over the answer of a relist and returns the ids of the containers that changed.
+    pub fn apply(&self, mark: Mark, states: Vec<ContainerState>) -> Vec<String> {
+        let mut listed = BTreeMap::new();
+        let mut foreign = 0;
+        for state in states {
+            if is_ours(&state, &self.bundles) {
+                listed.insert(state.id.clone(), container_of(&state));
+            } else {
+                foreign += 1;
+            }
+        }
+        let mut inner = self.lock();
+        inner.foreign = foreign;
+        let mut changed = Vec::new();
+        for (id, entry) in &mut inner.entries {
+            let now = listed.remove(id);
+            if entry.touched > mark.0 {
+                continue;
+            }
+            let mut now = now.unwrap_or(Container::ABSENT);
+            // An exit that was seen stays known, and outweighs a list that still says running.
+            now.exit = entry.container.exit;
+            now.hash = now.hash.or_else(|| entry.container.hash.clone());
+            if now.exit.is_some() && now.observed != Observed::Absent {
+                now.observed = Observed::Stopped;
+                now.pid = None;
+            }
+            if now != entry.container {
+                entry.container = now;
+                changed.push(id.clone());
+            }
+        }
+        for (id, container) in listed {
+            changed.push(id.clone());
+            inner.entries.insert(
+                id,
+                Entry {
+                    container,
+                    touched: 0,
+                },
+            );
+        }
+        changed
+    }
+}
+
+/// Ours has an id that the agent makes, and a bundle where the agent puts them.
+fn is_ours(state: &ContainerState, bundles: &Path) -> bool {
+    parse_container_id(&state.id).is_some()
+        && same_path(&state.bundle, &bundles.join(&state.id).to_string_lossy())
+}
+
+fn same_path(a: &str, b: &str) -> bool {
+    if cfg!(windows) {
+        let fold = |path: &str| path.replace('/', "\\").to_lowercase();
+        fold(a) == fold(b)
+    } else {
+        a == b
+    }
+}
+
+fn container_of(state: &ContainerState) -> Container {
+    let observed = match (&state.status, state.pid) {
+        (_, ShimPid::HalfMade) | (Status::Unknown(_), _) => Observed::HalfMade,
+        (Status::Created, _) => Observed::Created,
+        (Status::Running, _) => Observed::Running,
+        (Status::Paused, _) => Observed::Paused,
+        (Status::Stopped, _) => Observed::Stopped,
+    };
+    // The pid of a container that has stopped is 0 or stale.
+    let pid = state.pid.get().filter(|_| observed != Observed::Stopped);
+    let hash = state.annotations.get(super::ANNOTATION_HASH).cloned();
+    Container {
+        observed,
+        pid,
+        exit: None,
+        hash,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UID: &str = "0b8f6c1e-6d5e-4f7a-9c51-000000000001";
+
+    fn id(attempt: u32) -> String {
+        super::super::record::container_id(UID, attempt)
+    }
+
+    fn states(of: &[(&str, i64, &str)]) -> Vec<ContainerState> {
+        let json: Vec<_> = of
+            .iter()
+            .map(|(id, pid, status)| {
+                serde_json::json!({"id": id, "pid": pid, "status": status,
+                    "bundle": Path::new("/data/bundles").join(id)})
+            })
+            .collect();
+        serde_json::from_value(serde_json::Value::Array(json)).unwrap()
+    }
+
+    fn table() -> Table {
+        Table::new("/data/bundles".into())
+    }
+
+    #[test]
+    fn a_relist_tells_what_changed_and_what_is_foreign() {
+        let table = table();
+        let changed = table.apply(
+            table.mark(),
+            states(&[(&id(1), 7, "running"), ("web", 8, "running")]),
+        );
+        assert_eq!(changed, [id(1)]);
+        assert_eq!(table.foreign(), 1);
+        assert_eq!(table.get(&id(1)).pid, Some(7));
+        assert!(
+            table
+                .apply(table.mark(), states(&[(&id(1), 7, "running")]))
+                .is_empty()
+        );
+        assert_eq!(table.apply(table.mark(), Vec::new()), [id(1)]);
+        assert_eq!(table.get(&id(1)).observed, Observed::Absent);
+    }
+
+    #[test]
+    fn a_relist_that_began_before_a_command_does_not_undo_it() {
+        let table = table();
+        let mark = table.mark();
+        table.set(&id(1), Observed::Running, Some(7));
+        assert!(
+            table
+                .apply(mark, states(&[(&id(1), 7, "created")]))
+                .is_empty()
+        );
+        assert_eq!(table.get(&id(1)).observed, Observed::Running);
+        assert_eq!(
+            table.apply(table.mark(), states(&[(&id(1), 7, "paused")])),
+            [id(1)]
+        );
+    }
+
+    #[test]
+    fn a_container_whose_shim_has_ended_is_stopped_whatever_a_list_says() {
+        let table = table();
+        table.set(&id(1), Observed::Running, Some(7));
+        let exit = Exit {
+            code: Some(3),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        table.exited(&id(1), exit);
+        table.apply(table.mark(), states(&[(&id(1), 7, "running")]));
+        let container = table.get(&id(1));
+        assert_eq!(
+            (container.observed, container.exit),
+            (Observed::Stopped, Some(exit))
+        );
+    }
+
+    #[test]
+    fn half_made_and_unreadable_containers_are_told_from_stopped_ones() {
+        for (pid, status, observed) in [
+            (-1, "stopped", Observed::HalfMade),
+            (0, "", Observed::HalfMade),
+            (5, "unknown", Observed::HalfMade),
+            (0, "stopped", Observed::Stopped),
+            (9, "stopped", Observed::Stopped),
+        ] {
+            let table = table();
+            table.apply(table.mark(), states(&[(&id(1), pid, status)]));
+            assert_eq!(table.get(&id(1)).observed, observed, "{pid} {status}");
+        }
+    }
+
+    #[test]
+    fn all_attempts_of_one_object_are_found_and_no_other() {
+        let table = table();
+        let other = "0b8f6c1e-6d5e-4f7a-9c51-000000000002";
+        for id in [id(1), id(10), super::super::record::container_id(other, 1)] {
+            table.set(&id, Observed::Created, None);
+        }
+        assert_eq!(table.of_object(UID), [id(1), id(10)]);
+        table.set(&id(1), Observed::Absent, None);
+        assert_eq!(table.of_object(UID), [id(10)]);
+    }
+
+    #[test]
+    fn a_container_with_our_kind_of_id_but_another_bundle_is_foreign() {
+        let table = table();
+        let mut foreign = states(&[(&id(1), 7, "running")]);
+        foreign[0].bundle = "/elsewhere".into();
+        assert!(table.apply(table.mark(), foreign).is_empty());
+        assert_eq!(table.foreign(), 1);
+    }
+}

@@ -1,0 +1,132 @@
+//! What differs between operating systems: processes that are not our children, the boot's
+//! identity, and who may write to a folder. The twins `linux` and `windows` have the same items,
+//! and all of the crate's `unsafe` is here.
+
+#[cfg(unix)]
+mod linux;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+use linux as imp;
+#[cfg(windows)]
+use windows as imp;
+
+use std::io;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+/// Names a file whose content is the node's boot id, for nodes that are simulated.
+pub const BOOT_ID_FILE: &str = "HCS_OPERATOR_BOOT_ID_FILE";
+
+/// A handle of a process on this host that keeps its pid from being taken for another's.
+#[derive(Debug)]
+pub struct Process {
+    handle: imp::Handle,
+    start_time: u64,
+}
+
+impl Process {
+    /// Opens the process that has this pid now; none where there is no such process.
+    pub fn open(pid: u32) -> io::Result<Option<Self>> {
+        let Some(handle) = imp::Handle::open(pid)? else {
+            return Ok(None);
+        };
+        // The start time is read behind the handle, so it belongs to the handle's process.
+        let Some(start_time) = handle.start_time(pid)? else {
+            return Ok(None);
+        };
+        Ok(Some(Self { handle, start_time }))
+    }
+
+    /// Opens the process only if it is the one that started at `start_time`.
+    pub fn find(pid: u32, start_time: u64) -> io::Result<Option<Self>> {
+        Ok(Self::open(pid)?.filter(|process| process.start_time == start_time))
+    }
+
+    /// When the process started, in the platform's own unit: equal for one process, never
+    /// meaningful otherwise.
+    pub fn start_time(&self) -> u64 {
+        self.start_time
+    }
+
+    /// Waits for the end of the process. The exit code is none where the system has lost it.
+    pub async fn exited(self) -> io::Result<Option<u32>> {
+        self.handle.exited().await
+    }
+}
+
+/// A process's start as a time of day, from [`Process::start_time`].
+pub fn started_at(start_time: u64) -> Option<Timestamp> {
+    imp::started_at(start_time)
+}
+
+/// The identity of the node's current boot.
+pub fn boot_id() -> io::Result<String> {
+    match std::env::var_os(BOOT_ID_FILE) {
+        Some(file) => Ok(std::fs::read_to_string(file)?.trim().to_owned()),
+        None => imp::boot_id(),
+    }
+}
+
+/// Makes a folder that only the system and its administrators can write to.
+pub fn create_private_folder(path: &Path) -> io::Result<()> {
+    imp::create_private_folder(path)
+}
+
+/// Whether anyone but the system and its administrators (on Unix: the owner) may write to a path.
+pub fn others_can_write(path: &Path) -> io::Result<bool> {
+    imp::others_can_write(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_process_and_its_exit_code_are_seen_through_its_handle() {
+        let mut child = tokio::process::Command::new(shell()[0])
+            .args([shell()[1], "exit 7"])
+            .spawn()
+            .unwrap();
+        let process = Process::open(child.id().unwrap()).unwrap().unwrap();
+        let (code, status) = tokio::join!(process.exited(), child.wait());
+        assert!(status.is_ok());
+        assert_eq!(code.unwrap(), Some(7));
+    }
+
+    #[test]
+    fn a_process_is_found_again_only_by_its_start_time() {
+        let own = std::process::id();
+        let start_time = Process::open(own).unwrap().unwrap().start_time();
+        assert!(Process::find(own, start_time).unwrap().is_some());
+        assert!(Process::find(own, start_time + 1).unwrap().is_none());
+        let age = Timestamp::now().duration_since(started_at(start_time).unwrap());
+        assert!(age.as_secs().abs() < 3600, "{age:?}");
+    }
+
+    #[test]
+    fn a_pid_that_no_process_has_is_no_process() {
+        // Far above any pid that a system hands out, and a multiple of four as Windows wants it.
+        assert!(Process::open(0x3fff_fffc).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_private_folder_is_writable_for_us_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("data");
+        create_private_folder(&folder).unwrap();
+        create_private_folder(&folder).unwrap();
+        assert!(!others_can_write(&folder).unwrap());
+        std::fs::write(folder.join("file"), "x").unwrap();
+    }
+
+    fn shell() -> [&'static str; 2] {
+        if cfg!(windows) {
+            ["cmd", "/c"]
+        } else {
+            ["sh", "-c"]
+        }
+    }
+}

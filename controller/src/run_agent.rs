@@ -1,0 +1,98 @@
+//! Runs the agent as a process: folders, connection, probes, and the signal to stop.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+
+use crate::agent::runtime::RunhcsRuntime;
+use crate::agent::{self, Options};
+use crate::metrics::Metrics;
+use crate::settings::AgentSettings;
+use crate::{http, kube_client, platform, shutdown, telemetry};
+
+/// Where the bound address of the probes is written, below the data folder.
+const ADDRESS_FILE: &str = "http-address";
+
+/// Runs until it is told to stop. Containers go on without the agent.
+pub fn run(settings: AgentSettings) -> anyhow::Result<ExitCode> {
+    telemetry::init(&settings.log_level, settings.log_format)
+        .with_context(|| format!("--log-level {:?}", settings.log_level))?;
+    let data = settings.data.clone();
+    let _lock = prepare(&data)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(settings))?;
+    // What still runs is cut off here; the next agent finds out how far it got.
+    runtime.shutdown_background();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the data folder, refuses one that others can write to, and keeps a second agent out.
+fn prepare(data: &Path) -> anyhow::Result<fs::File> {
+    platform::create_private_folder(data)
+        .with_context(|| format!("--data-dir: failed to make {}", data.display()))?;
+    let open = platform::others_can_write(data)
+        .with_context(|| format!("--data-dir: failed to look at {}", data.display()))?;
+    if open {
+        bail!(
+            "--data-dir: others can write to {}; let only administrators write there",
+            data.display()
+        );
+    }
+    let path = data.join("agent.lock");
+    let lock = fs::File::options().create(true).append(true).open(&path);
+    let lock = lock.with_context(|| format!("failed to open {}", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => {
+            bail!(
+                "--data-dir: another agent works in {}; stop it first",
+                data.display()
+            )
+        }
+        Err(fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("failed to lock {}", path.display()))
+        }
+    }
+}
+
+async fn serve(settings: AgentSettings) -> anyhow::Result<()> {
+    let metrics = Metrics::default();
+    let client = kube_client::connect().await?;
+    let runtime = Arc::new(RunhcsRuntime::new(
+        settings.client,
+        settings.scratch_timeout,
+        settings.shim_logs,
+        settings.parallel,
+        metrics.clone(),
+    ));
+    let address_file = settings.data.join(ADDRESS_FILE);
+    let options = Options {
+        node: settings.node.clone(),
+        data: settings.data,
+        policy: settings.policy,
+        relist_interval: settings.relist_interval,
+    };
+    let agent = agent::start(options, client, runtime, metrics.clone()).await?;
+    let listener = http::listen(settings.http_address, Some(&address_file))
+        .await
+        .with_context(|| format!("--http-address {}", settings.http_address))?;
+    let readiness = agent.readiness.clone();
+    tracing::info!(
+        node = settings.node,
+        version = env!("CARGO_PKG_VERSION"),
+        "agent started"
+    );
+    tokio::select! {
+        () = agent.run() => bail!("the agent ended by itself"),
+        served = http::serve(listener, Arc::new(move || readiness.check()), metrics) => {
+            served.context("failed to serve the probes")?;
+        }
+        () = shutdown::requested() => tracing::info!("told to stop; containers go on"),
+    }
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! Checks the settings at start, all of them at once, so that a person corrects them in one go.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use runhcs::{Format, Program, Runhcs};
+
+use super::{Given, LogFormat, RunhcsLogFormat, host_policy};
+use crate::agent::HostPolicy;
+use crate::agent::validate::paths::{Roots, Rules};
+
+/// Port of `/metrics`; not taken by any well-known exporter.
+const HTTP_PORT: u16 = 9640;
+const SHORTEST: Duration = Duration::from_secs(1);
+const PARALLEL: std::ops::RangeInclusive<usize> = 1..=256;
+const PIPES: &str = r"\\.\pipe\ProtectedPrefix\Administrators\";
+
+/// A setting that cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {why}")]
+pub struct InvalidSetting {
+    /// The flag.
+    pub setting: &'static str,
+    /// What is wrong, and what would be right.
+    pub why: String,
+}
+
+/// The agent's settings, checked.
+#[derive(Debug)]
+pub struct AgentSettings {
+    /// The node.
+    pub node: String,
+    /// The client of runhcs.
+    pub client: Runhcs,
+    /// The agent's folder.
+    pub data: PathBuf,
+    /// What a spec may ask of the host.
+    pub policy: HostPolicy,
+    /// Time between two relists.
+    pub relist_interval: Duration,
+    /// Deadline of `create-scratch`.
+    pub scratch_timeout: Duration,
+    /// Calls of runhcs at once.
+    pub parallel: usize,
+    /// Folder of the shims' logs.
+    pub shim_logs: Option<PathBuf>,
+    /// Where the probes and metrics are served.
+    pub http_address: SocketAddr,
+    /// A tracing filter.
+    pub log_level: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+impl AgentSettings {
+    /// Checks everything, and names everything that is wrong.
+    pub fn check(given: &Given) -> Result<Self, Vec<InvalidSetting>> {
+        let mut check = Check::default();
+        let node = check.node(given);
+        let data = given.data_dir.clone().unwrap_or_else(default_data_dir);
+        check.absolute("--data-dir", &data);
+        if let Some(folder) = &given.shim_log_dir {
+            check.absolute("--shim-log-dir", folder);
+        }
+        let policy = host_policy(given);
+        for roots in [
+            &policy.bundles,
+            &policy.layers,
+            &policy.caches,
+            &policy.mounts,
+        ] {
+            for folder in &roots.folders {
+                check.root(roots.setting, folder);
+            }
+        }
+        let relist_interval = check.time(
+            "--relist-interval",
+            given.relist_interval,
+            Duration::from_secs(30),
+        );
+        let timeout = check.time(
+            "--runhcs-timeout",
+            given.runhcs_timeout,
+            Duration::from_secs(120),
+        );
+        let scratch_timeout = check.time(
+            "--scratch-timeout",
+            given.scratch_timeout,
+            Duration::from_secs(600),
+        );
+        let parallel = check.parallel(given.runhcs_parallel);
+        let client = check.client(given, timeout);
+        if !check.wrong.is_empty() {
+            return Err(check.wrong);
+        }
+        Ok(Self {
+            node,
+            client,
+            data,
+            policy,
+            relist_interval,
+            scratch_timeout,
+            parallel,
+            shim_logs: given.shim_log_dir.clone(),
+            http_address: given
+                .http_address
+                .unwrap_or_else(|| (Ipv4Addr::LOCALHOST, HTTP_PORT).into()),
+            log_level: given.log_level.clone().unwrap_or_else(|| "info".into()),
+            log_format: given.log_format.unwrap_or_default(),
+        })
+    }
+}
+
+#[derive(Default)]
+struct Check {
+    wrong: Vec<InvalidSetting>,
+}
+
+impl Check {
+    fn wrong(&mut self, setting: &'static str, why: impl Into<String>) {
+        self.wrong.push(InvalidSetting {
+            setting,
+            why: why.into(),
+        });
+    }
+
+    fn node(&mut self, given: &Given) -> String {
+        let node = given.node_name.clone().unwrap_or_default();
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+        if node.is_empty() {
+            self.wrong(
+                "--node-name",
+                "required; on Kubernetes it is the pod's spec.nodeName",
+            );
+        } else if node.len() > 253 || !node.chars().all(plain) {
+            self.wrong(
+                "--node-name",
+                format!("{node:?} is no node name (a DNS subdomain)"),
+            );
+        }
+        node
+    }
+
+    fn absolute(&mut self, setting: &'static str, path: &Path) {
+        if !path.is_absolute() {
+            self.wrong(
+                setting,
+                format!("{} is not an absolute path", path.display()),
+            );
+        }
+    }
+
+    fn root(&mut self, setting: &'static str, folder: &Path) {
+        let alone = Roots {
+            setting,
+            folders: vec![folder.to_owned()],
+        };
+        if let Err(error) = alone.admit(&folder.to_string_lossy()) {
+            self.wrong(setting, error.to_string());
+        }
+    }
+
+    fn time(
+        &mut self,
+        setting: &'static str,
+        given: Option<Duration>,
+        default: Duration,
+    ) -> Duration {
+        let time = given.unwrap_or(default);
+        if time < SHORTEST {
+            self.wrong(setting, format!("{time:?} is shorter than {SHORTEST:?}"));
+        }
+        time
+    }
+
+    fn parallel(&mut self, given: Option<usize>) -> usize {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let parallel = given.unwrap_or((cores * 2).min(*PARALLEL.end()));
+        if !PARALLEL.contains(&parallel) {
+            self.wrong(
+                "--runhcs-parallel",
+                format!("{parallel} is not from 1 to 256"),
+            );
+        }
+        parallel
+    }
+
+    fn client(&mut self, given: &Given, timeout: Duration) -> Runhcs {
+        let program = match &given.runhcs {
+            None => Program::default(),
+            Some(path) => {
+                if Rules::HERE == Rules::Windows
+                    && !path
+                        .extension()
+                        .is_some_and(|e| e.eq_ignore_ascii_case("exe"))
+                {
+                    self.wrong("--runhcs", format!("{} is not an .exe", path.display()));
+                }
+                Program::path(path).unwrap_or_else(|error| {
+                    self.wrong("--runhcs", error.to_string());
+                    Program::default()
+                })
+            }
+        };
+        if let Some(log) = &given.runhcs_log
+            && !Path::new(log).is_absolute()
+            && !log.starts_with(PIPES)
+        {
+            self.wrong(
+                "--runhcs-log",
+                format!("{log:?} is neither an absolute path nor below {PIPES}"),
+            );
+        }
+        for (setting, value) in [
+            ("--runhcs-owner", &given.runhcs_owner),
+            ("--runhcs-root", &given.runhcs_root),
+        ] {
+            if value
+                .as_ref()
+                .is_some_and(|v| v.is_empty() || v.contains(['\\', '/', '\0']))
+            {
+                self.wrong(setting, "must be a name, not empty and without slashes");
+            }
+        }
+        Runhcs {
+            debug: given.runhcs_debug.unwrap_or_default(),
+            log: given.runhcs_log.clone(),
+            log_format: given.runhcs_log_format.map(|format| match format {
+                RunhcsLogFormat::Text => Format::Text,
+                RunhcsLogFormat::Json => Format::Json,
+            }),
+            owner: given.runhcs_owner.clone(),
+            root: given.runhcs_root.clone(),
+            program,
+            timeout: Some(timeout),
+            ..Runhcs::default()
+        }
+    }
+}
+
+fn default_data_dir() -> PathBuf {
+    if cfg!(windows) {
+        let program_data = std::env::var_os("ProgramData").unwrap_or(r"C:\ProgramData".into());
+        Path::new(&program_data).join("hcs-operator")
+    } else {
+        "/var/lib/hcs-operator".into()
+    }
+}
