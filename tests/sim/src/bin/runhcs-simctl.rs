@@ -1,5 +1,6 @@
 //! Looks into a simulated node, breaks it and reboots it, by hand.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -96,7 +97,7 @@ fn run(arguments: &Arguments) -> io::Result<String> {
             return Ok(serde_json::to_string_pretty(&node.settings()?)? + "\n");
         }
         Command::Settings { json: Some(json) } => {
-            node.set_settings(&serde_json::from_str(json)?)?
+            node.set_settings(&serde_json::from_str(json)?)?;
         }
         Command::KillShim { id } => node.kill_shim(id)?,
     }
@@ -105,25 +106,28 @@ fn run(arguments: &Arguments) -> io::Result<String> {
 
 fn describe_container(container: &ContainerSnapshot) -> String {
     let ContainerSnapshot {
-        id, status, shim, ..
+        id,
+        status,
+        shim,
+        bundle,
+        ..
     } = container;
-    let mut text = format!("{id}: {status}, shim {shim}");
-    if let Some(code) = container.shim_exit_code {
-        text.push_str(&format!(" ended with {code}"));
-    }
-    text.push_str(&format!(", {}\n", container.bundle.display()));
+    let end = |code: Option<u32>| code.map(|code| format!(", ended with {code}"));
+    let shim_end = end(container.shim_exit_code).unwrap_or_default();
+    let mut text = format!(
+        "{id}: {status}, shim {shim}{shim_end}, {}\n",
+        bundle.display()
+    );
     for process in &container.processes {
         let size = process
             .size
             .map(|size| format!(", {}x{}", size.width, size.height));
-        let end = process.exit_code.map(|code| format!(", ended with {code}"));
-        text.push_str(&format!(
-            "    {} {:?}{}{}\n",
-            process.pid,
-            process.args,
+        let (size, end) = (
             size.unwrap_or_default(),
-            end.unwrap_or_default()
-        ));
+            end(process.exit_code).unwrap_or_default(),
+        );
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "    {} {:?}{size}{end}", process.pid, process.args);
     }
     text
 }

@@ -285,8 +285,9 @@ impl Job {
 
     /// Ends the processes that were made here; their children come to us, being orphans then.
     pub fn kill_made(&self, made: &[u32]) {
-        made.iter()
-            .for_each(|&pid| send(pid, rustix::process::Signal::KILL));
+        for &pid in made {
+            send(pid, rustix::process::Signal::KILL);
+        }
     }
 
     /// Ends what is left once all processes that were made here are reaped; false if nothing was,
@@ -296,9 +297,7 @@ impl Job {
         if rustix::process::waitid(WaitId::All, peek).is_err() {
             return false;
         }
-        self.pids()
-            .into_iter()
-            .for_each(|pid| send(pid, rustix::process::Signal::KILL));
+        self.kill_made(&self.pids());
         true
     }
 

@@ -244,7 +244,10 @@ fn the_scratch_layer_stays_mounted_after_delete() {
     node.create("c", FOREVER);
     let scratch = node.path("c").join("scratch");
     assert!(scratch.join("sandbox.vhdx").exists());
-    assert_eq!(node.sim.mounted_layers().unwrap(), [scratch.clone()]);
+    assert_eq!(
+        node.sim.mounted_layers().unwrap(),
+        std::slice::from_ref(&scratch)
+    );
     node.ok(&["delete", "c"]);
     assert_eq!(node.sim.mounted_layers().unwrap(), [scratch]);
 }
