@@ -1,5 +1,6 @@
 //! A container's object on the API server, and words to say what should become of it.
 
+use std::fmt;
 use std::time::Duration;
 
 use hcs_crds::{DesiredState, HcsContainer, HcsContainerStatus, Phase, conditions};
@@ -117,7 +118,7 @@ impl Live {
         let result = eventually(deadline, &what, || async {
             let object = self.object().await?;
             let yes = so(&object);
-            Ok(if yes { Ok(object) } else { Err(object.status) })
+            Ok(if yes { Ok(object) } else { Err(Shown(object)) })
         })
         .await;
         self.explained(result).await
@@ -182,7 +183,7 @@ impl Live {
             Ok(
                 match object.filter(|object| object.uid().as_deref() == Some(&self.uid)) {
                     None => Ok(()),
-                    Some(object) => Err((object.metadata, object.status)),
+                    Some(object) => Err(Shown(object)),
                 },
             )
         })
@@ -201,6 +202,17 @@ impl Live {
         let events: String = events.iter().map(|event| line(event) + "\n").collect();
         let evidence = format!("--- Events\n{events}{}", self.scenario.evidence());
         Err(error.with_evidence(&evidence))
+    }
+}
+
+/// An object that a failure shows, as YAML without what only servers read.
+struct Shown(HcsContainer);
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut object = self.0.clone();
+        object.metadata.managed_fields = None;
+        f.write_str(&serde_yaml_ng::to_string(&object).unwrap_or_default())
     }
 }
 

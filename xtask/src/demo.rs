@@ -84,23 +84,15 @@ async fn show(stack: &Stack) -> Result<ExitCode> {
 async fn watch_until_ready(stack: &Stack, kubectl: &Kubectl, count: usize) -> Result<()> {
     let containers: Api<HcsContainer> = Api::all(stack.control_plane.client().await?);
     let deadline = tokio::time::Instant::now() + READY;
-    let mut shown = Vec::new();
+    let mut shown = String::new();
     println!("\n$ kubectl get hcs --watch");
     loop {
         let objects = containers.list(&ListParams::default()).await?.items;
         let ready = objects.iter().filter(|object| settled(object)).count();
-        let states: Vec<_> = objects
-            .iter()
-            .map(|object| {
-                object
-                    .status
-                    .as_ref()
-                    .map(|status| (status.phase, settled(object)))
-            })
-            .collect();
-        if states != shown {
-            println!("{}", kubectl.get_hcs().await?);
-            shown = states;
+        let table = kubectl.get_hcs().await?;
+        if without_age(&table) != without_age(&shown) {
+            println!("{table}");
+            shown = table;
         }
         if ready >= count && ready == objects.len() {
             println!("{ready} of {ready} are Ready.");
@@ -114,6 +106,16 @@ async fn watch_until_ready(stack: &Stack, kubectl: &Kubectl, count: usize) -> Re
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// The table without its last column, which alone changes by itself.
+fn without_age(table: &str) -> Vec<Vec<&str>> {
+    let row = |line: &'_ str| -> Vec<&str> {
+        let mut columns: Vec<&str> = line.split_whitespace().collect();
+        columns.pop();
+        columns
+    };
+    table.lines().map(row).collect()
 }
 
 fn settled(object: &HcsContainer) -> bool {

@@ -102,8 +102,9 @@ async fn a_container_survives_its_agents_crash_and_is_adopted() -> Result {
 async fn a_rebooted_node_gets_its_containers_back_without_a_backoff() -> Result {
     let scenario = Scenario::named("reboot").await?;
     let node = scenario.node().await?;
+    let web = Container::named("web").on(&node).running_for_ever();
     let web = scenario
-        .create(Container::named("web").on(&node).running_for_ever())
+        .create(web.restart_policy(RestartPolicy::Always))
         .await?;
     let before = web.becomes(Phase::Running).await?.status.unwrap();
     node.reboot().await?;
