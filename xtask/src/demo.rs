@@ -110,12 +110,14 @@ async fn watch_until_ready(stack: &Stack, kubectl: &Kubectl, count: usize) -> Re
 
 /// The table without its last column, which alone changes by itself.
 fn without_age(table: &str) -> Vec<Vec<&str>> {
-    let row = |line: &'_ str| -> Vec<&str> {
-        let mut columns: Vec<&str> = line.split_whitespace().collect();
-        columns.pop();
-        columns
-    };
-    table.lines().map(row).collect()
+    let mut rows: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    for row in &mut rows {
+        row.pop();
+    }
+    rows
 }
 
 fn settled(object: &HcsContainer) -> bool {
