@@ -96,7 +96,7 @@ reasons! {
     RestartLimitReached,
     /// It is being made anew because `restartRequest` changed. Wait.
     RestartRequested,
-    /// It is being made anew because its bundle, scratch or console changed. Wait.
+    /// It is being made anew because its bundle or scratch changed. Wait.
     SpecChanged,
     /// It was running already when the agent started, and is looked after again. Nothing to do.
     Adopted,

@@ -74,7 +74,7 @@ pub struct HcsContainerStatus {
     #[schemars(with = "String")]
     pub phase: Phase,
     /// Id of the container in runhcs: `hc-<uid>-<attempt>`, lower case. Made by the agent, a new
-    /// one for each attempt. Absent when no container exists.
+    /// one for each attempt; stays after the container is gone. Absent before the first create.
     #[serde(
         rename = "containerID",
         default,
@@ -111,7 +111,7 @@ pub struct HcsContainerStatus {
     /// The scratch disk that exists on the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scratch: Option<ScratchStatus>,
-    /// Console size in character cells that was last set.
+    /// Console size in character cells that was last set. Absent while no container exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tty: Option<Tty>,
     /// With managementPolicy Observe: the commands that Manage would run now, in order.
@@ -120,7 +120,7 @@ pub struct HcsContainerStatus {
     /// The last runhcs commands for this container, at most 10, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent_commands: Vec<CommandRecord>,
-    /// When the current container was started.
+    /// When the current container was started. Absent while none runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
     /// What is true of the container, one condition a type: Ready, Reconciling, Stalled (the last
@@ -167,7 +167,7 @@ pub struct Processes {
     /// How many there are, the container's own system processes included.
     #[serde(default)]
     pub count: u32,
-    /// Their ids as runhcs reports them, ascending; at most 64.
+    /// Their ids as runhcs reports them, at most 64.
     #[serde(default)]
     pub pids: Vec<u32>,
     /// Whether pids leaves some out.
