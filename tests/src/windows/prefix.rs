@@ -74,8 +74,13 @@ impl Prefix {
     /// Ends all its processes at once, as a power cut does. What is on its drives and in its registry stays, but for
     /// volatile registry keys.
     pub fn power_off(&self) {
-        // The server tells every process of its to end, and writes the registry.
-        lock(&self.server).take();
+        let mut server = lock(&self.server);
+        if server.is_some() {
+            // A server that is only asked to end leaves processes behind; with this it ends them first.
+            let mut kill = Command::new(&self.toolchain.wineserver);
+            let _ = kill.arg("--kill").envs(self.envs()).status();
+        }
+        server.take();
     }
 
     /// Ends all its processes and starts it again.

@@ -1,7 +1,8 @@
 #!/bin/sh
 # build.sh PREFIX [OUT]
-# Compiles the two libraries into OUT (default: a folder that is removed again)
-# and makes PREFIX a Wine prefix in which runhcs.exe works.  May be run again.
+# Compiles the two libraries and probe.exe into OUT (default: a folder that is
+# removed again) and makes PREFIX a Wine prefix in which runhcs.exe works, with
+# probe.exe in C:\windows.  May be run again.
 #   WINE  wine64 binary (default: wine64 on PATH)
 #   CC    compiler (default: x86_64-w64-mingw32-gcc)
 set -eu
@@ -19,19 +20,22 @@ else
 	out=$(mktemp -d)
 	trap 'rm -rf "$out"' EXIT
 fi
-flags="-std=gnu17 -O1 -Wall -Wextra -Werror -shared -s"
+flags="-std=gnu17 -O1 -Wall -Wextra -Werror -s"
 (
 	cd "$here"
 	# shellcheck disable=SC2086  # flags are words
-	"$cc" $flags -o "$out/vmcompute.dll" text.c json.c system.c process.c launch.c notify.c layer.c wine.c -lole32
+	"$cc" $flags -shared -o "$out/vmcompute.dll" text.c json.c system.c process.c launch.c notify.c layer.c wine.c -lole32
 	# shellcheck disable=SC2086
-	"$cc" $flags -o "$out/bcryptprimitives.dll" bcryptprimitives.c -ladvapi32
+	"$cc" $flags -shared -o "$out/bcryptprimitives.dll" bcryptprimitives.c -ladvapi32
+	# shellcheck disable=SC2086
+	"$cc" $flags -o "$out/probe.exe" probe.c
 )
 
 export WINEPREFIX="$prefix" WINEDEBUG="${WINEDEBUG:--all}" WINEARCH=win64 WINEDLLOVERRIDES="${WINEDLLOVERRIDES:-mscoree,mshtml=}"
 quiet() { "$wine" "$@" </dev/null >/dev/null 2>&1; }
 [ -f "$prefix/system.reg" ] || quiet wineboot -i
 cp "$out/vmcompute.dll" "$out/bcryptprimitives.dll" "$prefix/drive_c/windows/system32/"
+cp "$out/probe.exe" "$prefix/drive_c/windows/"
 
 # Windows Server 2022: hcsshim asks for HCS schema 2.1 and signals from 17763 on.
 cat >"$out/version.reg" <<'END'

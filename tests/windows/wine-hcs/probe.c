@@ -38,7 +38,7 @@ static DWORD say(DWORD which, const char *line)
 static int capture(char *cmd)
 {
     SECURITY_ATTRIBUTES sa = { sizeof sa, NULL, TRUE };
-    STARTUPINFOA si = { sizeof si };
+    STARTUPINFOA si = { .cb = sizeof si };
     PROCESS_INFORMATION pi;
     HANDLE r, w;
     char buf[4096];

@@ -14,10 +14,9 @@ export WINE
 work=$(mktemp -d)
 own_prefix=
 if [ $# -ge 2 ]; then prefix=$2; else prefix=$work/prefix; own_prefix=1; fi
-"$here/build.sh" "$prefix" "$work/dll" || exit 1
+"$here/build.sh" "$prefix" "$work" || exit 1
 prefix=$(cd "$prefix" && pwd)
 export WINEPREFIX=$prefix WINEDEBUG=-all
-"${CC:-x86_64-w64-mingw32-gcc}" -O1 -Wall -s -o "$work/probe.exe" "$here/probe.c" || exit 1
 
 # runhcs keeps its state in a volatile registry key, so the Wine server must
 # stay up between commands; ending it is a reboot.

@@ -1,0 +1,382 @@
+//! Where the script is played: the real runhcs under wine, the simulator under wine, or the simulator on Linux.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use hcs_tests::binaries::Workspace;
+use hcs_tests::windows::{self, Executables, Prefix, Toolchain};
+use runhcs_sim::{Action, Fault, PauseProcessIsolation, Point, Settings, ShimStdio, SimNode};
+use serde_json::Value;
+
+use crate::Result;
+
+/// How long any one thing may take.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A node without an agent.
+pub struct Machine {
+    /// Folder of bundles, pid files and what else the script makes.
+    pub work: PathBuf,
+    runhcs: PathBuf,
+    workload: PathBuf,
+    windows: Option<Prefix>,
+    sim: Option<SimNode>,
+    /// Variables for the emulation of the Host Compute Service.
+    emulation: Mutex<Vec<(&'static str, String)>>,
+}
+
+impl Machine {
+    /// The real runhcs, on the emulated Host Compute Service.
+    pub fn real(dir: &Path, toolchain: &Toolchain) -> Result<Self> {
+        let workload = Executables::build(toolchain)?.workload();
+        let prefix = Prefix::new(toolchain, &dir.join("wine"))?;
+        Self::new(dir, windows::runhcs()?, workload, Some(prefix), None)
+    }
+
+    /// The simulator on Linux.
+    pub fn simulated(dir: &Path, executables: &Workspace) -> Result<Self> {
+        let sim = SimNode::install(&dir.join("node"), &executables.simulator())?;
+        let runhcs = sim.executable().to_owned();
+        Self::new(dir, runhcs, executables.workload(), None, Some(sim))
+    }
+
+    /// The simulator built for Windows.
+    pub fn simulated_on_windows(dir: &Path, toolchain: &Toolchain) -> Result<Self> {
+        let executables = Executables::build(toolchain)?;
+        let prefix = Prefix::new(toolchain, &dir.join("wine"))?;
+        let runhcs = dir.join("node/runhcs.exe");
+        fs::create_dir_all(dir.join("node"))?;
+        fs::copy(executables.simulator(), &runhcs)?;
+        fs::copy(executables.simulator(), dir.join("node/runhcs"))?;
+        let sim = SimNode::open(&dir.join("node"))?;
+        Self::new(dir, runhcs, executables.workload(), Some(prefix), Some(sim))
+    }
+
+    fn new(
+        dir: &Path,
+        runhcs: PathBuf,
+        workload: PathBuf,
+        windows: Option<Prefix>,
+        sim: Option<SimNode>,
+    ) -> Result<Self> {
+        let work = dir.canonicalize()?.join("work");
+        fs::create_dir_all(work.join("layer"))?;
+        let emulation = Mutex::default();
+        let machine = Self {
+            work,
+            runhcs,
+            workload,
+            windows,
+            sim,
+            emulation,
+        };
+        machine.shut_down_slowly(false)?;
+        Ok(machine)
+    }
+
+    /// Whether this is what the others are measured by.
+    pub fn is_real(&self) -> bool {
+        self.sim.is_none()
+    }
+
+    /// A path as programs there see it.
+    pub fn path(&self, path: &Path) -> String {
+        match self.windows {
+            Some(_) => windows::path(path),
+            None => path.display().to_string(),
+        }
+    }
+
+    /// The program that containers run.
+    pub fn workload(&self) -> String {
+        self.path(&self.workload)
+    }
+
+    /// One call of runhcs, with the work folder as its current one.
+    pub fn runhcs(&self, args: &[String]) -> Result<Output> {
+        let mut command = self.command(args);
+        // To files, as clients do: a pipe would be held by what runhcs leaves running.
+        let files = [self.work.join("../stdout"), self.work.join("../stderr")];
+        command
+            .stdout(fs::File::create(&files[0])?)
+            .stderr(fs::File::create(&files[1])?);
+        let status = command.status()?;
+        Ok(Output {
+            status,
+            stdout: fs::read(&files[0])?,
+            stderr: fs::read(&files[1])?,
+        })
+    }
+
+    /// Whether the containers that are created from now on take longer than any test to shut down.
+    pub fn shut_down_slowly(&self, slowly: bool) -> Result {
+        const DELAY: u64 = 600_000;
+        if let Some(sim) = &self.sim {
+            // As the emulation does it, so that the script can pause; and the real one loses a container's output.
+            sim.set_settings(&Settings {
+                pause_process_isolation: PauseProcessIsolation::Allow,
+                shim_stdio: ShimStdio::Lost,
+                shutdown_delay_ms: if slowly { DELAY } else { 0 },
+                ..Settings::default()
+            })?;
+        } else {
+            let delay = (
+                "WINE_HCS_DELAY",
+                format!("HcsShutdownComputeSystem={DELAY}"),
+            );
+            *self.emulation() = if slowly { vec![delay] } else { Vec::new() };
+        }
+        Ok(())
+    }
+
+    /// A `create` that dies when its record is written and there is no system yet.
+    pub fn create_and_die(&self, bundle: &str, id: &str) -> Result {
+        let args: Vec<String> = ["create", "--bundle", bundle, id]
+            .iter()
+            .map(|arg| (*arg).to_owned())
+            .collect();
+        if let Some(sim) = &self.sim {
+            sim.inject(Fault::new("create", Point::RecordWritten, Action::Die))?;
+            self.runhcs(&args)?;
+            return Ok(sim.clear_faults()?);
+        }
+        let delay = ("WINE_HCS_DELAY", "HcsCreateComputeSystem=600000".to_owned());
+        self.emulation().push(delay);
+        let mut create = self.command(&args);
+        create.stdout(Stdio::null()).stderr(Stdio::null());
+        let create = create.spawn();
+        self.emulation().clear();
+        let mut create = create?;
+        wait_until("the record is written", || {
+            let list = self.runhcs(&["list".to_owned(), "-q".to_owned()]);
+            list.is_ok_and(|list| {
+                String::from_utf8_lossy(&list.stdout)
+                    .lines()
+                    .any(|line| line == id)
+            })
+        })?;
+        create.kill()?;
+        create.wait()?;
+        Ok(())
+    }
+
+    fn emulation(&self) -> MutexGuard<'_, Vec<(&'static str, String)>> {
+        self.emulation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call of runhcs, with the work folder as its current one.
+    fn command(&self, args: &[String]) -> Command {
+        let mut command = match &self.windows {
+            Some(prefix) => prefix.command(&self.runhcs),
+            None => Command::new(&self.runhcs),
+        };
+        command
+            .args(args)
+            .current_dir(&self.work)
+            .stdin(Stdio::null());
+        command.envs(self.emulation().iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Ends a process as a crash would.
+    pub fn kill(&self, pid: u32) -> Result {
+        match &self.windows {
+            Some(prefix) => {
+                prefix
+                    .command(Path::new(PROBE))
+                    .args(["kill", &pid.to_string()])
+                    .status()?;
+            }
+            None => {
+                Command::new("kill")
+                    .args(["-KILL", &pid.to_string()])
+                    .status()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to watch a shim, so that its exit code is not missed.
+    pub fn watch(&self, pid: u32, id: &str) -> Result<Watch<'_>> {
+        let mut probe = None;
+        if let Some(prefix) = &self.windows {
+            let mut wait = prefix.command(Path::new(PROBE));
+            let mut child = wait
+                .args(["wait", &pid.to_string()])
+                .stdout(Stdio::piped())
+                .spawn()?;
+            let mut output = BufReader::new(child.stdout.take().ok_or("no output")?);
+            let mut first = String::new();
+            output.read_line(&mut first)?;
+            if first.trim() != "watching" {
+                return Err(format!("the shim {pid} of {id} cannot be watched: {first}").into());
+            }
+            probe = Some((child, output));
+        }
+        Ok(Watch {
+            machine: self,
+            pid,
+            id: id.to_owned(),
+            probe,
+        })
+    }
+
+    /// What the emulation or the simulator says of a container, beyond what runhcs tells.
+    pub fn processes(&self, id: &str) -> Result<Vec<Process>> {
+        let mirror = self.mirror(id)?;
+        let list = if self.is_real() {
+            &mirror["Processes"]
+        } else {
+            &mirror["processes"]
+        };
+        let processes = list.as_array().map(Vec::as_slice).unwrap_or_default();
+        let read = if self.is_real() {
+            Process::of_emulation
+        } else {
+            Process::of_simulator
+        };
+        Ok(processes.iter().map(read).collect())
+    }
+
+    fn mirror(&self, id: &str) -> Result<Value> {
+        let file = match (&self.sim, &self.windows) {
+            (Some(sim), _) => {
+                let node = runhcs_sim::node::Node::at(sim.state_dir());
+                runhcs_sim::systems::Systems::open(&node).mirror_file(id)
+            }
+            (None, Some(prefix)) => prefix.drive_c().join("wine-hcs").join(format!("{id}.json")),
+            (None, None) => return Err("the real runhcs has no mirror".into()),
+        };
+        Ok(serde_json::from_slice(&fs::read(file)?)?)
+    }
+
+    /// The scratch layers that are mounted, by the last part of their names.
+    pub fn mounted(&self) -> Result<Vec<String>> {
+        let folder = match (&self.sim, &self.windows) {
+            (Some(sim), _) => sim.state_dir().join("layers"),
+            (None, Some(prefix)) => prefix.drive_c().join("wine-hcs/layers"),
+            (None, None) => return Ok(Vec::new()),
+        };
+        let mut names = Vec::new();
+        // It is made with the first layer.
+        for file in fs::read_dir(folder).into_iter().flatten() {
+            let text = fs::read_to_string(file?.path())?;
+            if let Some(path) = text.trim_end().strip_prefix("prepared ") {
+                names.push(
+                    path.rsplit(['/', '\\'])
+                        .nth(1)
+                        .unwrap_or_default()
+                        .to_owned(),
+                );
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// `probe.exe` of `tests/windows/wine-hcs`, where its `build.sh` puts it.
+const PROBE: &str = r"C:\windows\probe.exe";
+
+/// A shim whose end is waited for.
+pub struct Watch<'a> {
+    machine: &'a Machine,
+    pid: u32,
+    id: String,
+    probe: Option<(Child, BufReader<ChildStdout>)>,
+}
+
+impl Watch<'_> {
+    /// Waits for the end and gives the exit code, all 32 bits.
+    pub fn exit_code(self) -> Result<u32> {
+        if let Some((mut child, mut output)) = self.probe {
+            let mut last = String::new();
+            output.read_line(&mut last)?;
+            child.wait()?;
+            let code = last
+                .trim()
+                .strip_prefix("exit code ")
+                .ok_or("no exit code")?;
+            return Ok(code.parse()?);
+        }
+        wait_until("the shim has ended", || {
+            !hcs_tests::process::alive(self.pid)
+        })?;
+        let mirror = self.machine.mirror(&self.id)?;
+        let processes = mirror["processes"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let of_exec = processes
+            .iter()
+            .skip(1)
+            .find(|process| process["shim"] == self.pid);
+        let code = of_exec.map_or(&mirror["shimExitCode"], |process| &process["exitCode"]);
+        // A shim that was killed could not say what it ends with.
+        Ok(code.as_u64().map_or(Ok(1), u32::try_from)?)
+    }
+
+    /// Waits no longer.
+    pub fn give_up(self) -> Result {
+        if let Some((mut child, _)) = self.probe {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+}
+
+/// A process that was made in a container.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Process {
+    /// All 32 bits, once it has ended.
+    pub exit_code: Option<u64>,
+    /// Columns and lines of its terminal; zeros if it was never given any.
+    pub size: (u64, u64),
+    /// How many signals it was sent.
+    pub signals: u64,
+}
+
+impl Process {
+    fn of_emulation(mirror: &Value) -> Self {
+        let number = |value: &Value| value.as_u64().unwrap_or_default();
+        let size = &mirror["ConsoleSize"];
+        Self {
+            exit_code: mirror["ExitCode"]
+                .as_u64()
+                .filter(|_| mirror["Exited"] == true),
+            size: (number(&size["Width"]), number(&size["Height"])),
+            signals: number(&mirror["Signals"]),
+        }
+    }
+
+    fn of_simulator(mirror: &Value) -> Self {
+        let number = |value: &Value| value.as_u64().unwrap_or_default();
+        let size = &mirror["size"];
+        Self {
+            exit_code: mirror["exitCode"].as_u64(),
+            size: (number(&size["width"]), number(&size["height"])),
+            signals: mirror["signals"]
+                .as_array()
+                .map_or(0, |signals| signals.len() as u64),
+        }
+    }
+}
+
+/// Looks again and again until it is so.
+pub fn wait_until(what: &str, so: impl Fn() -> bool) -> Result {
+    let end = Instant::now() + PATIENCE;
+    while !so() {
+        if Instant::now() > end {
+            return Err(format!("{what}: not so within {PATIENCE:?}").into());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! Every verb in every state.
+
+use super::ways::stop;
+use crate::Result;
+use crate::player::Player;
+
+/// Verbs that take an id, with what each needs after it. `@` is the id, `@@` its bundle.
+const VERBS: [&str; 15] = [
+    "state @",
+    "start @",
+    "pause @",
+    "resume @",
+    "ps @",
+    "ps -f table @",
+    "exec @ @workload",
+    "exec --detach @ @workload",
+    "resize-tty @ 80 25",
+    "kill @",
+    "kill @ KILL",
+    "delete @",
+    "delete --force @",
+    "create --bundle @@ @",
+    "run --detach --bundle @@ @",
+];
+
+/// What makes a container of this id, in some state.
+type Make = fn(&mut Player, &str) -> Result;
+
+const STATES: [(&str, Make); 9] = [
+    ("created", create),
+    ("running", running),
+    ("paused", |player, id| {
+        running(player, id)?;
+        player.run(&["pause", id])
+    }),
+    ("stopped", |player, id| {
+        running(player, id)?;
+        stop(player, id)
+    }),
+    ("shutting-down", |player, id| {
+        player.bundle(id, &[])?;
+        player.create_to_shut_down_slowly(id)?;
+        player.start(id)?;
+        player.run(&["kill", id])?;
+        player.init_has_ended(id)
+    }),
+    ("shim-killed", |player, id| {
+        running(player, id)?;
+        player.ends(id, |player| player.kill_shim(id))
+    }),
+    ("killed-before-start", |player, id| {
+        create(player, id)?;
+        player.ends(id, |player| player.kill_shim(id))
+    }),
+    ("not-started", |player, id| {
+        player.bundle_with(id, &[], |config| {
+            config["process"]["args"][0] = "nosuch.exe".into();
+        })?;
+        player.create(id)?;
+        player.ends(id, |player| player.run(&["start", id]))
+    }),
+    ("half-made", |player, id| {
+        player.bundle(id, &[])?;
+        player.create_and_die(id)
+    }),
+];
+
+fn create(player: &mut Player, id: &str) -> Result {
+    player.bundle(id, &[])?;
+    player.create(id)
+}
+
+fn running(player: &mut Player, id: &str) -> Result {
+    create(player, id)?;
+    player.start(id)
+}
+
+/// Every verb with an id that is not known.
+pub fn nothing_is_there(player: &mut Player) -> Result {
+    player.section("no container");
+    player.bundle("nope", &[])?;
+    for verb in VERBS.iter().filter(|verb| !verb.contains("--bundle")) {
+        say(player, verb, "nope")?;
+    }
+    for line in ["list", "list -q", "list -f table", "list -f json"] {
+        player.say(line)?;
+    }
+    player.note_what_is_left()
+}
+
+/// Each verb on a container of its own, in each state; then what it did to it.
+pub fn every_verb_in_every_state(player: &mut Player) -> Result {
+    for (state, make) in STATES {
+        for (number, verb) in VERBS.iter().enumerate() {
+            let id = format!("{state}-{number}");
+            player.section(&format!("{state}: {verb}"));
+            make(player, &id)?;
+            say(player, verb, &id)?;
+            player.run(&["state", &id])?;
+            player.note_processes(&id)?;
+            player.run(&["delete", "--force", &id])?;
+            player.say("list -q")?;
+            player.forget(&id)?;
+        }
+    }
+    Ok(())
+}
+
+fn say(player: &mut Player, verb: &str, id: &str) -> Result {
+    let mut words = Vec::new();
+    for word in verb.split(' ') {
+        match word {
+            "@" => words.push(id.to_owned()),
+            "@@" => words.push(format!("@{id}")),
+            "@workload" => words.extend(player.workload(&["--exit-code=3", "--after=0"])),
+            other => words.push(other.to_owned()),
+        }
+    }
+    player.run(&words)
+}
