@@ -194,17 +194,20 @@ impl Workspace {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
             .current_dir(workspace())
-            .args(["build", "--quiet", "--bins"]);
-        cargo.args([
-            "--package",
-            "hcs-operator",
-            "--package",
-            "runhcs-sim",
-            "--package",
-            "hcs-tests",
-        ]);
+            .args(["build", "--bins"]);
         if release {
-            cargo.arg("--release");
+            cargo.args([
+                "--release",
+                "--package",
+                "hcs-operator",
+                "--package",
+                "runhcs-sim",
+            ]);
+            cargo.args(["--package", "hcs-tests"]);
+        } else {
+            // As all other builds of `cargo xtask`: another choice of packages can mean other features
+            // of what they share, which would be built again.
+            cargo.arg("--workspace");
         }
         run(cargo, "cargo build of the workspace's executables")?;
         Ok(Self {

@@ -133,26 +133,20 @@ fn announced<T>(what: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
     result
 }
 
-/// All tests but the scenarios: unit tests, documentation examples, integration tests that need no control plane.
+/// Unit tests, examples and documentation examples: what needs no control plane. Always the whole
+/// workspace: another choice of packages can mean other features of what they share, and those would
+/// be built again.
 fn unit(filter: Option<&str>) -> Result<Counts> {
-    let mut cargo = checks::cargo(&[
-        "test",
-        "--workspace",
-        "--no-fail-fast",
-        "--exclude",
-        "hcs-tests",
-    ]);
-    cargo.args(["--exclude", "xtask"]).args(filter);
-    let mut counts = run_tests(cargo)?;
-    let mut harness = checks::cargo(&["test", "--no-fail-fast", "--package", "hcs-tests"]);
-    harness
-        .args(["--package", "xtask", "--lib", "--bins"])
-        .args(filter);
-    counts.add(run_tests(harness)?);
+    let mut counts = Counts::default();
+    for kinds in [&["--lib", "--bins", "--examples"][..], &["--doc"][..]] {
+        let mut cargo = checks::cargo(&["test", "--workspace", "--no-fail-fast"]);
+        cargo.args(kinds).args(filter);
+        counts.add(run_tests(cargo)?);
+    }
     Ok(counts)
 }
 
-/// The scenarios, on one control plane that is started here, and the tests of these commands themselves.
+/// The integration tests: the scenarios, on one control plane that is started here, and the others.
 fn scenarios(filter: Option<&str>) -> Result<Counts> {
     for name in binaries::CONTROL_PLANE {
         binaries::control_plane(name)?;
@@ -165,16 +159,8 @@ fn scenarios(filter: Option<&str>) -> Result<Counts> {
         std::fs::remove_dir_all(&old_nodes).context("failed to remove the last run's nodes")?;
     }
     let control_plane = runtime.block_on(ControlPlane::start(&dir))?;
-    let mut cargo = checks::cargo(&[
-        "test",
-        "--no-fail-fast",
-        "--package",
-        "hcs-tests",
-        "--test",
-        "*",
-    ]);
+    let mut cargo = checks::cargo(&["test", "--workspace", "--no-fail-fast", "--test", "*"]);
     cargo
-        .args(["--package", "xtask"])
         .args(filter)
         .env(control_plane::SHARED, &dir)
         .env(binaries::BIN_DIR, executables.folder())
