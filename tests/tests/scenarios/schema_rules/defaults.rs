@@ -51,6 +51,11 @@ async fn an_object_without_a_runtime_is_a_windows_container_with_process_isolati
         .await
         .unwrap();
     assert_eq!(spec_of(&stored)["runtime"]["os"], "Windows");
+    let stored = server
+        .create(json!({ "runtime": { "os": "Windows" } }))
+        .await
+        .unwrap();
+    assert_eq!(spec_of(&stored)["runtime"]["isolation"], "Process");
 }
 
 #[tokio::test]
