@@ -9,6 +9,7 @@ use hcs_crds::{
 };
 use serde_json::{Map, Value, json};
 
+use crate::ground::Ground;
 use crate::node::Node;
 use crate::{Error, Result};
 
@@ -20,6 +21,7 @@ pub struct Container {
     spec: HcsContainerSpec,
     process: Vec<String>,
     layers: Option<PathBuf>,
+    ground: Ground,
     workload: PathBuf,
     /// Folders that must be there before a node can create the container.
     folders: Vec<PathBuf>,
@@ -44,6 +46,7 @@ impl Container {
             spec,
             process: Vec::new(),
             layers: None,
+            ground: Ground::Linux,
             workload: PathBuf::new(),
             folders: Vec::new(),
         }
@@ -53,6 +56,7 @@ impl Container {
     #[must_use]
     pub fn on(mut self, node: &Node) -> Self {
         self.layers = Some(node.dir().join("layers"));
+        self.ground = node.machine().ground();
         node.workload().clone_into(&mut self.workload);
         self.on_node_named(node.name())
     }
@@ -70,7 +74,7 @@ impl Container {
         program: impl AsRef<Path>,
         args: impl IntoIterator<Item = A>,
     ) -> Self {
-        self.process = vec![program.as_ref().display().to_string()];
+        self.process = vec![self.ground.path(program.as_ref())];
         self.process.extend(args.into_iter().map(Into::into));
         self
     }
@@ -152,7 +156,8 @@ impl Container {
     /// From a bundle folder on the node, in place of an inline configuration.
     #[must_use]
     pub fn from_bundle(self, path: impl AsRef<Path>) -> Self {
-        self.with(|spec| spec.bundle.path = Some(path.as_ref().display().to_string()))
+        let path = self.ground.path(path.as_ref());
+        self.with(|spec| spec.bundle.path = Some(path))
     }
 
     /// With this inline configuration in place of the harness' own.
@@ -182,7 +187,7 @@ impl Container {
         let folders: Vec<String> = self
             .folders
             .iter()
-            .map(|folder| folder.display().to_string())
+            .map(|folder| self.ground.path(folder))
             .collect();
         let mut windows = json!({"layerFolders": folders});
         if self.spec.runtime.isolation == Isolation::HyperV {
@@ -192,7 +197,7 @@ impl Container {
             "ociVersion": "1.0.2",
             "process": {
                 "args": self.process,
-                "cwd": layers.parent().unwrap_or(Path::new("/")).display().to_string(),
+                "cwd": self.ground.path(layers.parent().unwrap_or(Path::new("/"))),
                 "env": [],
             },
             "windows": windows,

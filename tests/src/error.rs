@@ -66,6 +66,15 @@ pub enum Error {
         /// The last lines that it logged.
         log: String,
     },
+    /// There is no such ground for nodes.
+    #[error("HCS_TEST_GROUND says {name}, which is none of linux, wine-sim and wine-real")]
+    Ground {
+        /// What it says.
+        name: String,
+    },
+    /// This machine cannot build or run Windows programs.
+    #[error("failed to make a Windows node")]
+    NoWindows(#[from] crate::windows::Missing),
     /// There is no place for a cache.
     #[error("neither XDG_CACHE_HOME nor HOME is set: there is no place to keep what was built")]
     NoCache,

@@ -13,6 +13,7 @@ use std::time::Duration;
 use runhcs_sim::SimNode;
 
 use crate::eventually::eventually;
+use crate::ground::{Ground, Machine};
 use crate::operator::Operator;
 use crate::process::Spawn;
 use crate::scenario::PATIENCE;
@@ -56,9 +57,8 @@ impl Default for NodeOptions {
 pub struct Node {
     name: String,
     dir: PathBuf,
-    sim: SimNode,
     agent: Operator,
-    workload: PathBuf,
+    machine: Machine,
 }
 
 impl Node {
@@ -68,10 +68,6 @@ impl Node {
         name: &str,
         options: NodeOptions,
     ) -> Result<Self> {
-        let executables = match options.executables.clone() {
-            Some(executables) => executables,
-            None => binaries::Workspace::get()?,
-        };
         let dir = control_plane.dir().join("nodes").join(name);
         let data_dir = dir.join("data");
         for folder in ROOTS
@@ -82,22 +78,21 @@ impl Node {
             std::fs::create_dir_all(&folder)
                 .map_err(|source| Error::file("create the folder", &folder, source))?;
         }
-        let sim = SimNode::install(&dir, &executables.simulator())
-            .map_err(|source| Error::file("set up a simulated node in", &dir, source))?;
+        let ground = Ground::of_this_run()?;
+        let machine = Machine::install(ground, &dir, options.executables.as_ref())?;
         control_plane.create_node(name).await?;
         let kubeconfig = dir.join("kubeconfig");
         control_plane
             .agent_access(name)
             .await?
             .write_kubeconfig(&kubeconfig)?;
-        let spawn = agent(&executables, name, &dir, &sim, &options);
+        let spawn = agent(&machine, name, &dir, &options);
         let agent = Operator::start(spawn, &data_dir)?;
         let node = Self {
             name: name.to_owned(),
             dir,
-            sim,
             agent,
-            workload: executables.workload(),
+            machine,
         };
         node.agent.ready().await?;
         Ok(node)
@@ -113,9 +108,25 @@ impl Node {
         &self.dir
     }
 
-    /// Its simulated runhcs: faults, calls, containers, reboots.
+    /// Its simulated runhcs, for faults, settings and calls; only a scenario that is skipped on the ground `wine-real`
+    /// may ask for it.
     pub fn sim(&self) -> &SimNode {
-        &self.sim
+        self.machine.sim()
+    }
+
+    /// The machine that it is.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// A path of this machine as the agent and its containers see it.
+    pub fn path(&self, path: impl AsRef<Path>) -> String {
+        self.machine.ground().path(path.as_ref())
+    }
+
+    /// Whether there is a process with this id on the node.
+    pub fn has_process(&self, pid: u32) -> bool {
+        self.machine.has_process(pid)
     }
 
     /// Its agent.
@@ -130,16 +141,12 @@ impl Node {
 
     /// Ids of the containers that the node's runhcs knows of, whoever made them.
     pub fn containers(&self) -> Result<Vec<String>> {
-        let all = self.sim.containers();
-        let all = all.map_err(|source| Error::file("list the containers of", &self.dir, source))?;
-        Ok(all.into_iter().map(|container| container.id).collect())
+        self.machine.containers()
     }
 
     /// The verbs of all calls of the node's runhcs so far, the oldest first.
     pub fn calls(&self) -> Result<Vec<String>> {
-        let calls = self.sim.calls();
-        let calls = calls.map_err(|source| Error::file("read the calls of", &self.dir, source))?;
-        Ok(calls.into_iter().map(|call| call.verb).collect())
+        self.machine.calls()
     }
 
     /// Waits until the agent has listed all containers so many times more.
@@ -162,15 +169,13 @@ impl Node {
 
     /// The program that scenarios run in their containers.
     pub fn workload(&self) -> &Path {
-        &self.workload
+        self.machine.workload()
     }
 
     /// Restarts the node: every container is gone, the boot id is another, and the agent starts anew.
     pub async fn reboot(&self) -> Result {
         self.agent.kill();
-        self.sim
-            .reboot()
-            .map_err(|source| Error::file("reboot the simulated node in", &self.dir, source))?;
+        self.machine.reboot()?;
         self.agent.start_again()?;
         self.agent.ready().await
     }
@@ -178,7 +183,7 @@ impl Node {
     /// Stops the agent, then ends all containers of the node.
     pub fn stop(&self) {
         self.agent.stop();
-        if let Err(error) = self.sim.stop_all() {
+        if let Err(error) = self.machine.power_off() {
             eprintln!("failed to end the containers of {}: {error}", self.name);
         }
     }
@@ -190,27 +195,24 @@ impl Drop for Node {
     }
 }
 
-fn agent(
-    executables: &binaries::Workspace,
-    name: &str,
-    dir: &Path,
-    sim: &SimNode,
-    options: &NodeOptions,
-) -> Spawn {
-    let mut spawn = Spawn::new("agent", executables.operator(), dir)
+fn agent(machine: &Machine, name: &str, dir: &Path, options: &NodeOptions) -> Spawn {
+    let path = |path: &Path| machine.ground().path(path);
+    let mut spawn = machine
+        .operator("agent", dir)
         .arg("agent")
         .args(["--node-name", name])
-        .arg("--runhcs")
-        .arg(sim.executable())
-        .arg("--data-dir")
-        .arg(dir.join("data"))
+        .args(["--runhcs", &path(machine.runhcs())])
+        .args(["--data-dir", &path(&dir.join("data"))])
         .args(["--http-address", "127.0.0.1:0"])
         .arg("--relist-interval")
         .arg(format!("{}ms", options.relist_interval.as_millis()))
-        .env("KUBECONFIG", dir.join("kubeconfig"))
-        .env("HCS_OPERATOR_BOOT_ID_FILE", sim.boot_id_file());
+        .env("KUBECONFIG", path(&dir.join("kubeconfig")));
+    if !machine.ground().is_windows() {
+        // There the registry says when the machine was booted.
+        spawn = spawn.env("HCS_OPERATOR_BOOT_ID_FILE", machine.sim().boot_id_file());
+    }
     for (flag, folder) in ROOTS {
-        spawn = spawn.arg(flag).arg(dir.join(folder));
+        spawn = spawn.args([flag, &path(&dir.join(folder))]);
     }
     for (variable, value) in &options.envs {
         spawn = spawn.env(variable, value);

@@ -9,7 +9,7 @@ mod prefix;
 mod programs;
 mod toolchain;
 
-pub use prefix::Prefix;
+pub use prefix::{PROBE, Prefix};
 pub use programs::{Executables, runhcs};
 pub use toolchain::{Missing, PACKAGES, Toolchain, install};
 

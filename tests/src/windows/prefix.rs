@@ -16,6 +16,9 @@ use crate::{Error, binaries};
 /// How long wine may take to start its server, or to do one small thing.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Where `tests/windows/wine-hcs/build.sh` puts it.
+pub const PROBE: &str = r"C:\windows\probe.exe";
+
 /// How often the server's socket is looked for.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -69,6 +72,13 @@ impl Prefix {
             .envs(self.envs())
             .stdin(Stdio::null());
         command
+    }
+
+    /// Runs `probe.exe` of `tests/windows/wine-hcs` with these arguments, and says whether it did what was asked.
+    pub fn probe(&self, args: &[&str]) -> bool {
+        let mut probe = self.command(Path::new(PROBE));
+        probe.args(args).stdout(Stdio::null()).stderr(Stdio::null());
+        probe.status().is_ok_and(|status| status.success())
     }
 
     /// Ends all its processes at once, as a power cut does. What is on its drives and in its registry stays, but for

@@ -7,6 +7,8 @@
  *   probe wait PID
  * says "watching", waits for a process and prints its exit code (a shim's, for
  * instance).
+ *   probe alive PID
+ * exits with 0 if there is such a process, else with 1.
  *   probe kill PID
  * ends a process at once, as a crash would (exit code 1).
  *   probe capture COMMANDLINE
@@ -78,6 +80,10 @@ int main(int argc, char **argv)
         GetExitCodeProcess(h, &c);
         printf("exit code %lu\n", c);
         return 0;
+    }
+    if (argc == 3 && !strcmp(argv[1], "alive")) {
+        HANDLE h = OpenProcess(SYNCHRONIZE, FALSE, strtoul(argv[2], NULL, 0));
+        return h && WaitForSingleObject(h, 0) == WAIT_TIMEOUT ? 0 : 1;
     }
     if (argc == 3 && !strcmp(argv[1], "kill")) {
         HANDLE h = OpenProcess(PROCESS_TERMINATE, FALSE, strtoul(argv[2], NULL, 0));

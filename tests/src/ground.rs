@@ -1,0 +1,287 @@
+//! Where nodes are: the same scenarios run with the agent on Linux and the simulator, with the agent's `.exe` under wine
+//! and the simulator's, and with both and the real `runhcs.exe`. The environment variable [`GROUND`] says which.
+//!
+//! A scenario does not ask where it runs. What a ground cannot do is listed, with the call that says so, in
+//! `tests/windows/skipped.txt`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::OnceLock;
+
+use runhcs_sim::SimNode;
+use serde::Deserialize;
+
+use crate::process::Spawn;
+use crate::windows::{self, Executables, Prefix, Toolchain};
+use crate::{Error, Result, binaries};
+
+/// Names the ground: `linux` (as without it), `wine-sim` or `wine-real`.
+pub const GROUND: &str = "HCS_TEST_GROUND";
+
+/// How the harness' own calls of runhcs are told from the agent's; it changes nothing in a list.
+const NOT_THE_AGENT: [&str; 2] = ["--owner", "hcs-tests"];
+
+/// Where nodes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ground {
+    /// The agent built for this machine, and the simulator.
+    Linux,
+    /// The agent's `.exe` and the simulator's under wine.
+    WineSim,
+    /// The agent's `.exe` and the real `runhcs.exe` under wine, over the emulated Host Compute Service.
+    WineReal,
+}
+
+impl Ground {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Linux, Self::WineSim, Self::WineReal];
+
+    /// The one that [`GROUND`] names.
+    pub fn of_this_run() -> Result<Self> {
+        let Some(name) = std::env::var_os(GROUND).filter(|name| !name.is_empty()) else {
+            return Ok(Self::Linux);
+        };
+        let known = Self::ALL.into_iter().find(|ground| name == ground.name());
+        known.ok_or_else(|| Error::Ground {
+            name: name.to_string_lossy().into_owned(),
+        })
+    }
+
+    /// Its name in [`GROUND`].
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linux => "linux",
+            Self::WineSim => "wine-sim",
+            Self::WineReal => "wine-real",
+        }
+    }
+
+    /// Whether the agent is a Windows program.
+    pub fn is_windows(self) -> bool {
+        self != Self::Linux
+    }
+
+    /// A path of this machine as the node's programs see it.
+    pub fn path(self, path: &Path) -> String {
+        if self.is_windows() {
+            windows::path(path)
+        } else {
+            path.display().to_string()
+        }
+    }
+}
+
+/// A node's machine: its runhcs, and how programs are run there.
+#[derive(Debug)]
+pub struct Machine {
+    ground: Ground,
+    runhcs: PathBuf,
+    operator: PathBuf,
+    workload: PathBuf,
+    sim: Option<SimNode>,
+    windows: Option<Prefix>,
+}
+
+impl Machine {
+    /// Sets it up in the node's folder. `executables` are those for this machine.
+    pub fn install(
+        ground: Ground,
+        dir: &Path,
+        executables: Option<&binaries::Workspace>,
+    ) -> Result<Self> {
+        if !ground.is_windows() {
+            let executables =
+                executables.map_or_else(binaries::Workspace::get, |it| Ok(it.clone()))?;
+            let sim = install_sim(dir, &executables.simulator())?;
+            return Ok(Self {
+                ground,
+                runhcs: sim.executable().to_owned(),
+                operator: executables.operator(),
+                workload: executables.workload(),
+                sim: Some(sim),
+                windows: None,
+            });
+        }
+        let (toolchain, executables) = for_windows()?;
+        let (sim, runhcs) = if ground == Ground::WineReal {
+            (None, windows::runhcs()?)
+        } else {
+            let sim = install_sim(dir, &executables.simulator())?;
+            let runhcs = sim.executable().with_extension("exe");
+            fs::hard_link(sim.executable(), &runhcs)
+                .map_err(|source| Error::file("install", &runhcs, source))?;
+            (Some(sim), runhcs)
+        };
+        let prefix = Prefix::new(toolchain, &dir.join("wine"))?;
+        Ok(Self {
+            ground,
+            runhcs,
+            operator: executables.operator(),
+            workload: executables.workload(),
+            sim,
+            windows: Some(prefix),
+        })
+    }
+
+    /// Where it is.
+    pub fn ground(&self) -> Ground {
+        self.ground
+    }
+
+    /// Its runhcs.
+    pub fn runhcs(&self) -> &Path {
+        &self.runhcs
+    }
+
+    /// The program that scenarios run in its containers.
+    pub fn workload(&self) -> &Path {
+        &self.workload
+    }
+
+    /// Its simulator, to inject faults, to change settings and to count calls.
+    ///
+    /// # Panics
+    /// With the real runhcs: a scenario that asks for it belongs in `tests/windows/skipped.txt` for `wine-real`.
+    #[allow(
+        clippy::expect_used,
+        reason = "a scenario on the wrong ground is a mistake in the tests"
+    )]
+    pub fn sim(&self) -> &SimNode {
+        self.sim
+            .as_ref()
+            .expect("there is no simulator on the ground wine-real")
+    }
+
+    /// What starts the operator there, under this name in messages and with its log in this folder.
+    pub fn operator(&self, name: &str, logs: &Path) -> Spawn {
+        self.spawn(name, &self.operator, logs)
+    }
+
+    fn spawn(&self, name: &str, program: &Path, logs: &Path) -> Spawn {
+        match &self.windows {
+            None => Spawn::new(name, program, logs),
+            Some(prefix) => {
+                let spawn = Spawn::new(name, prefix.wine(), logs).arg(program);
+                prefix
+                    .envs()
+                    .into_iter()
+                    .fold(spawn, |spawn, (name, value)| spawn.env(name, value))
+            }
+        }
+    }
+
+    /// Ids of the containers that its runhcs knows of.
+    pub fn containers(&self) -> Result<Vec<String>> {
+        let Some(prefix) = &self.windows else {
+            let all = self.sim().containers();
+            let all =
+                all.map_err(|source| Error::file("list the containers of", &self.runhcs, source))?;
+            return Ok(all.into_iter().map(|container| container.id).collect());
+        };
+        let mut list = prefix.command(&self.runhcs);
+        list.args(NOT_THE_AGENT).args(["list", "--format", "json"]);
+        let Output { status, stdout, .. } = list.output().map_err(|source| Error::Start {
+            what: "runhcs list under wine".into(),
+            source,
+        })?;
+        if !status.success() {
+            return Err(Error::Command {
+                what: "runhcs list under wine".into(),
+                status,
+            });
+        }
+        let containers: Option<Vec<Listed>> =
+            serde_json::from_slice(&stdout).map_err(|source| Error::Json {
+                path: self.runhcs.clone(),
+                source,
+            })?;
+        Ok(containers
+            .unwrap_or_default()
+            .into_iter()
+            .map(|container| container.id)
+            .collect())
+    }
+
+    /// The verbs of all calls of its runhcs that the agent made, the oldest first.
+    pub fn calls(&self) -> Result<Vec<String>> {
+        let calls = self.sim().calls();
+        let calls =
+            calls.map_err(|source| Error::file("read the calls of", &self.runhcs, source))?;
+        let of_agent = calls
+            .into_iter()
+            .filter(|call| !call.argv.starts_with(&NOT_THE_AGENT.map(str::to_owned)));
+        Ok(of_agent.map(|call| call.verb).collect())
+    }
+
+    /// Whether there is a process with this id there.
+    pub fn has_process(&self, pid: u32) -> bool {
+        match &self.windows {
+            None => crate::process::alive(pid),
+            Some(prefix) => prefix.probe(&["alive", &pid.to_string()]),
+        }
+    }
+
+    /// Ends a container's shim as a crash does.
+    pub fn kill_process(&self, pid: u32) {
+        match &self.windows {
+            None => runhcs_sim::platform::kill_process(pid),
+            Some(prefix) => {
+                prefix.probe(&["kill", &pid.to_string()]);
+            }
+        }
+    }
+
+    /// Ends all its processes; its containers are gone.
+    pub fn power_off(&self) -> Result {
+        if let Some(prefix) = &self.windows {
+            prefix.power_off();
+        } else if let Some(sim) = &self.sim {
+            sim.stop_all()
+                .map_err(|source| Error::file("end the processes of", &self.runhcs, source))?;
+        }
+        Ok(())
+    }
+
+    /// Ends all its processes, forgets its containers and starts it again.
+    pub fn reboot(&self) -> Result {
+        self.power_off()?;
+        if let Some(sim) = &self.sim {
+            sim.reboot()
+                .map_err(|source| Error::file("reboot", &self.runhcs, source))?;
+        }
+        self.windows.as_ref().map_or(Ok(()), Prefix::reboot)
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if let Some(prefix) = &self.windows {
+            prefix.power_off();
+            // What is worth a look after a failure lies beside it.
+            let _ = fs::remove_dir_all(prefix.dir());
+        }
+    }
+}
+
+/// One of the containers in runhcs' list.
+#[derive(Deserialize)]
+struct Listed {
+    id: String,
+}
+
+fn install_sim(dir: &Path, executable: &Path) -> Result<SimNode> {
+    SimNode::install(dir, executable)
+        .map_err(|source| Error::file("set up a simulated node in", dir, source))
+}
+
+/// What Windows nodes are made with; found and built once for all scenarios of a run.
+fn for_windows() -> Result<&'static (Toolchain, Executables)> {
+    static MADE: OnceLock<(Toolchain, Executables)> = OnceLock::new();
+    if MADE.get().is_none() {
+        let toolchain = Toolchain::find()?;
+        let executables = Executables::build(&toolchain)?;
+        let _ = MADE.set((toolchain, executables));
+    }
+    Ok(MADE.get_or_init(|| unreachable!("it was set above")))
+}
