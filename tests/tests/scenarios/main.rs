@@ -7,5 +7,6 @@
 mod control_plane;
 mod lifecycle;
 mod reaches_running;
+mod rights;
 mod schema_rules;
 mod walks_the_states;
