@@ -192,9 +192,7 @@ impl Workspace {
     /// Builds them, in cargo's release profile if `release`.
     pub fn build(release: bool) -> Result<Self, Error> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo
-            .current_dir(workspace())
-            .args(["build", "--bins"]);
+        cargo.current_dir(workspace()).args(["build", "--bins"]);
         if release {
             cargo.args([
                 "--release",

@@ -68,12 +68,7 @@ fn clippy() -> Result<Check> {
 }
 
 fn docs() -> Result<Check> {
-    let mut doc = cargo(&[
-        "doc",
-        "--workspace",
-        "--no-deps",
-        "--document-private-items",
-    ]);
+    let mut doc = cargo(&["doc", "--workspace", "--no-deps"]);
     doc.env("RUSTDOCFLAGS", "--deny warnings");
     passed(doc, "rustdoc")
 }

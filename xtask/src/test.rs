@@ -182,10 +182,12 @@ fn leftovers(dir: &std::path::Path) -> Result<bool> {
         let Ok(sim) = SimNode::open(&node) else {
             continue;
         };
-        if !sim
+        let containers = sim
             .containers()
-            .context("failed to list a node's containers")?
-            .is_empty()
+            .context("failed to list a node's containers")?;
+        if containers
+            .iter()
+            .any(|container| container.status != "stopped")
         {
             eprintln!("containers were left running on {}", node.display());
             any = true;
