@@ -17,8 +17,8 @@ use windows_sys::Win32::Security::Authorization::{
     GetNamedSecurityInfoW, SDDL_REVISION_1, SE_FILE_OBJECT,
 };
 use windows_sys::Win32::Security::{
-    ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, GetAce, PSECURITY_DESCRIPTOR,
-    PSID, SECURITY_ATTRIBUTES,
+    ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, GetAce, GetTokenInformation,
+    PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     CreateDirectoryW, FILE_APPEND_DATA, FILE_WRITE_DATA,
@@ -29,15 +29,17 @@ use windows_sys::Win32::System::Registry::{
 };
 use windows_sys::Win32::System::SystemInformation::GetSystemTimeAsFileTime;
 use windows_sys::Win32::System::Threading::{
-    GetExitCodeProcess, GetProcessTimes, INFINITE, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION,
-    PROCESS_SYNCHRONIZE, RegisterWaitForSingleObject, UnregisterWaitEx, WT_EXECUTEONLYONCE,
+    GetCurrentProcess, GetExitCodeProcess, GetProcessTimes, INFINITE, OpenProcess,
+    OpenProcessToken, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
+    RegisterWaitForSingleObject, UnregisterWaitEx, WT_EXECUTEONLYONCE,
 };
 
 /// 100 ns units between 1601, where Windows counts from, and 1970.
 const UNIX_EPOCH: u64 = 116_444_736_000_000_000;
 /// SYSTEM and Administrators may do everything, nobody else anything; nothing is inherited.
 const PRIVATE: &str = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)";
-/// SIDs that may write: SYSTEM, Administrators, TrustedInstaller, and the creator-owner template.
+/// SIDs that may write, with the process' own: SYSTEM, Administrators, TrustedInstaller, and the
+/// creator-owner template.
 const TRUSTED: [&str; 4] = ["S-1-5-18", "S-1-5-32-544", "S-1-3-0", TRUSTED_INSTALLER];
 const TRUSTED_INSTALLER: &str = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464";
 const GENERIC_WRITE_OR_ALL: u32 = 0x4000_0000 | 0x1000_0000;
@@ -64,7 +66,7 @@ impl Handle {
     }
 
     /// The creation time as a FILETIME.
-    pub fn start_time(&self, _pid: u32) -> io::Result<Option<u64>> {
+    pub fn start_time(&self) -> io::Result<Option<u64>> {
         let zero = FILETIME {
             dwLowDateTime: 0,
             dwHighDateTime: 0,
@@ -350,6 +352,14 @@ unsafe fn acl_lets_others_write(acl: *mut ACL) -> io::Result<bool> {
 /// # Safety
 /// `sid` must point to a valid SID.
 unsafe fn is_trusted(sid: PSID) -> io::Result<bool> {
+    // SAFETY: by this function's contract.
+    let name = unsafe { sid_text(sid) }?;
+    Ok(TRUSTED.contains(&name.as_str()) || name == own_user()?)
+}
+
+/// # Safety
+/// `sid` must point to a valid SID.
+unsafe fn sid_text(sid: PSID) -> io::Result<String> {
     let mut text: *mut u16 = null_mut();
     // SAFETY: by this function's contract; `text` outlives the call.
     if unsafe { ConvertSidToStringSidW(sid, &mut text) } == 0 {
@@ -357,15 +367,43 @@ unsafe fn is_trusted(sid: PSID) -> io::Result<bool> {
     }
     let mut length = 0;
     // SAFETY: the text is terminated, and freed only after it was copied.
-    let name = unsafe {
+    unsafe {
         while *text.add(length) != 0 {
             length += 1;
         }
         let name = String::from_utf16_lossy(std::slice::from_raw_parts(text, length));
         LocalFree(text.cast());
-        name
+        Ok(name)
+    }
+}
+
+/// The SID of the user that this process runs as: what it owns itself, nobody else has opened.
+fn own_user() -> io::Result<String> {
+    let mut token = null_mut();
+    // SAFETY: the pseudo handle of this process needs no closing, and `token` outlives the call.
+    if unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &mut token) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the token is open and nobody else owns it.
+    let token = unsafe { OwnedHandle::from_raw_handle(token) };
+    // The structure and the SID behind it, which is 68 bytes at most; of words, for its alignment.
+    let mut user = [0_usize; 16];
+    let mut needed = 0;
+    // SAFETY: the token is open, and the buffer is as long as is said.
+    let ok = unsafe {
+        GetTokenInformation(
+            token.as_raw_handle(),
+            TokenUser,
+            user.as_mut_ptr().cast(),
+            u32::try_from(size_of_val(&user)).unwrap_or_default(),
+            &mut needed,
+        )
     };
-    Ok(TRUSTED.contains(&name.as_str()))
+    if ok == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has filled in a TOKEN_USER, whose SID lies in the same buffer.
+    unsafe { sid_text((*user.as_ptr().cast::<TOKEN_USER>()).User.Sid) }
 }
 
 fn filetime(time: FILETIME) -> u64 {

@@ -143,6 +143,7 @@ struct str {
 };
 void str_add(struct str *s, const WCHAR *fmt, ...);
 void str_json(struct str *s, const WCHAR *v);
+BOOL str_write(const struct str *s, const WCHAR *path);   /* as UTF-8 */
 
 /* ---- json.c: a reader, as much as HCS documents need ---------------------- */
 

@@ -34,14 +34,11 @@ static BOOL is_dir(const WCHAR *path)
     return a != INVALID_FILE_ATTRIBUTES && (a & FILE_ATTRIBUTE_DIRECTORY);
 }
 
-static void layer_mark(const WCHAR *path, const char *what)   /* NULL removes the mark */
+static void layer_mark(const WCHAR *path, const WCHAR *what)   /* NULL removes the mark */
 {
     WCHAR dir[MAX_PATH], file[MAX_PATH * 2], g[40];
-    char line[MAX_PATH * 4];
+    struct str line = { 0 };
     GUID guid;
-    HANDLE f;
-    DWORD w;
-    int n;
 
     name_guid(path, &guid);
     guid_str(&guid, g);
@@ -53,11 +50,9 @@ static void layer_mark(const WCHAR *path, const char *what)   /* NULL removes th
         DeleteFileW(file);
         return;
     }
-    n = snprintf(line, sizeof line, "%s %ls\n", what, path);
-    f = CreateFileW(file, GENERIC_WRITE, FILE_SHARE_READ, NULL, CREATE_ALWAYS, 0, NULL);
-    if (f == INVALID_HANDLE_VALUE) return;
-    WriteFile(f, line, n, &w, NULL);
-    CloseHandle(f);
+    str_add(&line, L"%ls %ls\n", what, path);
+    str_write(&line, file);
+    free(line.p);
 }
 
 static HR parents_exist(const struct layer_desc *d, DWORD n)
@@ -97,7 +92,7 @@ EXPORT HR ActivateLayer(UNUSED void *drv, const WCHAR *path)
 {
     ENTER(path);
     if (!is_dir(path)) return HR_WIN32(ERROR_PATH_NOT_FOUND);
-    layer_mark(path, "activated");
+    layer_mark(path, L"activated");
     return HR_OK;
 }
 
@@ -114,14 +109,14 @@ EXPORT HR PrepareLayer(UNUSED void *drv, const WCHAR *path, const struct layer_d
 
     ENTER(path);
     if ((hr = parents_exist(d, n))) return hr;
-    layer_mark(path, "prepared");
+    layer_mark(path, L"prepared");
     return HR_OK;
 }
 
 EXPORT HR UnprepareLayer(UNUSED void *drv, const WCHAR *path)
 {
     ENTER(path);
-    layer_mark(path, "activated");
+    layer_mark(path, L"activated");
     return HR_OK;
 }
 

@@ -50,26 +50,13 @@ void mirror(struct sys *s)
 {
     WCHAR dir[MAX_PATH], enc[ID_MAX], path[MAX_PATH * 2], tmp[MAX_PATH * 2];
     struct str o = { 0 };
-    char *utf8;
-    DWORD w;
-    int n;
-    HANDLE f;
 
     mirror_text(s, &o);
     root_dir(dir, MAX_PATH);
     encode(s->sh->id, enc, ID_MAX);
     swprintf(path, MAX_PATH * 2, L"%ls\\%ls.json", dir, enc);
     swprintf(tmp, MAX_PATH * 2, L"%ls\\%ls.tmp", dir, enc);
-    n = WideCharToMultiByte(CP_UTF8, 0, o.p, (int)o.n, NULL, 0, NULL, NULL);
-    utf8 = alloc(n);
-    WideCharToMultiByte(CP_UTF8, 0, o.p, (int)o.n, utf8, n, NULL, NULL);
-    f = CreateFileW(tmp, GENERIC_WRITE, FILE_SHARE_READ, NULL, CREATE_ALWAYS, 0, NULL);
-    if (f != INVALID_HANDLE_VALUE) {
-        WriteFile(f, utf8, n, &w, NULL);
-        CloseHandle(f);
-        MoveFileExW(tmp, path, MOVEFILE_REPLACE_EXISTING);
-    }
-    free(utf8);
+    if (str_write(&o, tmp)) MoveFileExW(tmp, path, MOVEFILE_REPLACE_EXISTING);
     free(o.p);
 }
 

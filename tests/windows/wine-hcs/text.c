@@ -134,3 +134,20 @@ void str_json(struct str *s, const WCHAR *v)
     }
     str_add(s, L"\"");
 }
+
+BOOL str_write(const struct str *s, const WCHAR *path)
+{
+    int n = WideCharToMultiByte(CP_UTF8, 0, s->p, (int)s->n, NULL, 0, NULL, NULL);
+    char *utf8 = alloc(n);
+    HANDLE f = CreateFileW(path, GENERIC_WRITE, FILE_SHARE_READ, NULL, CREATE_ALWAYS, 0, NULL);
+    BOOL ok = FALSE;
+    DWORD w;
+
+    WideCharToMultiByte(CP_UTF8, 0, s->p, (int)s->n, utf8, n, NULL, NULL);
+    if (f != INVALID_HANDLE_VALUE) {
+        ok = WriteFile(f, utf8, n, &w, NULL);
+        CloseHandle(f);
+    }
+    free(utf8);
+    return ok;
+}
