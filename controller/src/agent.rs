@@ -261,13 +261,12 @@ async fn queue_changed<R: Runtime>(
         let Some((uid, _)) = record::parse_container_id(&id) else {
             continue;
         };
-        let object = match ctx.records.object_of(uid) {
-            Some(object) => Some(ObjectRef::new(&object.name).within(&object.namespace)),
-            None => {
-                let found = ctx.store.find(|o| o.metadata.uid.as_deref() == Some(uid));
-                found.map(|object| ObjectRef::from_obj(&*object))
-            }
-        };
+        let recorded = ctx.records.object_of(uid);
+        let object = recorded.map(|object| ObjectRef::new(&object.name).within(&object.namespace));
+        let object = object.or_else(|| {
+            let found = ctx.store.find(|o| o.metadata.uid.as_deref() == Some(uid));
+            found.map(|object| ObjectRef::from_obj(&*object))
+        });
         if let Some(object) = object {
             let _ = queue.send(object);
         }

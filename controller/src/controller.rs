@@ -24,7 +24,7 @@ const FIELD_MANAGER: &str = "hcs-operator-controller";
 /// A request that takes longer is given up.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(15);
 /// How often an object that nobody looks after is looked at again: its node may have come.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
 const RETRY: Duration = Duration::from_secs(5);
 const WATCH_SECONDS: u32 = 60;
 const PARALLEL: u16 = 8;

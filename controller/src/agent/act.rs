@@ -15,7 +15,7 @@ use super::bundle::{self, BundleError};
 use super::context::Context;
 use super::events::Notice;
 use super::kube_api::ApiError;
-use super::plan::{Ending, Observed, Step, StepKind, account_end};
+use super::plan::{Ending, Goal, Observed, Step, StepKind, account_end, outdated};
 use super::record::{Applied, Cause, Processes, Record, ScratchMade, Stage, Stop};
 use super::relist::reason_of;
 use super::runtime::{Call, CallError, Reply, Runtime};
@@ -161,7 +161,7 @@ impl<R: Runtime> Actor<'_, R> {
             use_virtual_memory: scratch.use_virtual_memory,
         };
         if let Err(error) = self.call(call).await {
-            return Err(self.failed(&error, Reason::ScratchFailed));
+            return Err(Self::failed(&error, Reason::ScratchFailed));
         }
         folder.finish(&temporary, scratch.size_gb).map_err(failed)?;
         self.record.scratch = Some(made);
@@ -183,6 +183,11 @@ impl<R: Runtime> Actor<'_, R> {
             .map_err(|e| ActError::step(Reason::BundleInUse, e.to_string()))?;
         self.hold_object().await?;
         let wanted = desired(self.object);
+        if self.record.attempt > 0 && self.record.applied.restart_request != wanted.restart_request
+        {
+            // A person has asked for it: what failed before counts no longer.
+            self.record.failures = 0;
+        }
         self.ctx.table.forget(&self.id());
         self.record.claims.clone_from(&prepared.claims);
         let applied = Applied {
@@ -247,7 +252,7 @@ impl<R: Runtime> Actor<'_, R> {
         if self.ctx.table.get(id).observed == Observed::Absent {
             self.remove_bundle(id);
         }
-        Err(self.failed(error, Reason::CreateFailed))
+        Err(Self::failed(error, Reason::CreateFailed))
     }
 
     async fn start(&mut self) -> Result<(), ActError> {
@@ -267,7 +272,7 @@ impl<R: Runtime> Actor<'_, R> {
                         Ok(())
                     }
                     Observed::Running => Ok(()),
-                    _ => Err(self.failed(&error, Reason::StartFailed)),
+                    _ => Err(Self::failed(&error, Reason::StartFailed)),
                 };
             }
         }
@@ -319,7 +324,7 @@ impl<R: Runtime> Actor<'_, R> {
         if changed && reason_of(error.kind).is_none() {
             return Ok(());
         }
-        Err(self.failed(error, reason))
+        Err(Self::failed(error, reason))
     }
 
     async fn resize(&mut self, size: TtySize) -> Result<(), ActError> {
@@ -351,7 +356,24 @@ impl<R: Runtime> Actor<'_, R> {
         }
     }
 
+    /// Says why a container that was asked to run gives way to a new one.
+    fn notice_replacement(&mut self) {
+        let wanted = desired(self.object);
+        let keeps = matches!(wanted.goal, Goal::Created | Goal::Running | Goal::Paused);
+        if !keeps || !outdated(&wanted, self.record) {
+            return;
+        }
+        let (reason, what) = if self.record.applied.restart_request == wanted.restart_request {
+            (Reason::SpecChanged, "the spec")
+        } else {
+            (Reason::RestartRequested, "restartRequest")
+        };
+        let note = format!("{what} has changed; the container is made anew");
+        self.notices.push(Notice::normal(reason, "Recreate", note));
+    }
+
     async fn kill(&mut self) -> Result<(), ActError> {
+        self.notice_replacement();
         let id = self.id();
         let signal = stop_signal(self.object);
         self.record.stop = Some(Stop {
@@ -471,7 +493,7 @@ impl<R: Runtime> Actor<'_, R> {
         {
             Ok(_) => {}
             Err(error) if is_gone(error.kind) => {}
-            Err(error) => return Err(self.failed(&error, Reason::DeleteFailed)),
+            Err(error) => return Err(Self::failed(&error, Reason::DeleteFailed)),
         }
         self.ctx.table.set(id, Observed::Absent, None);
         self.ctx.table.forget(id);
@@ -533,7 +555,7 @@ impl<R: Runtime> Actor<'_, R> {
         Ok(self.ctx.api.delete(self.object).await?)
     }
 
-    fn failed(&self, error: &CallError, otherwise: Reason) -> ActError {
+    fn failed(error: &CallError, otherwise: Reason) -> ActError {
         let reason = reason_of(error.kind).unwrap_or(match error.kind {
             ErrorKind::BundleInvalid => Reason::BundleInvalid,
             ErrorKind::NotSupported => Reason::Unsupported,

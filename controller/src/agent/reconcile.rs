@@ -213,15 +213,15 @@ impl<R: Runtime> Run<'_, R> {
                 height: tty.height,
             });
         }
-        let unreadable = self.ctx.records.was_unreadable(&self.record.object.uid);
-        let note = if unreadable {
-            "; its record could not be read"
-        } else {
-            ""
-        };
-        let note = format!("took over container {id}, which was there already{note}");
-        self.notices
-            .push(Notice::normal(Reason::Adopted, "Adopt", note));
+        let note = format!("took over container {id}, which was there already");
+        self.notices.push(
+            if self.ctx.records.was_unreadable(&self.record.object.uid) {
+                let note = format!("{note}; its record could not be read and was set aside");
+                Notice::warning(Reason::RecordUnreadable, "Adopt", note)
+            } else {
+                Notice::normal(Reason::Adopted, "Adopt", note)
+            },
+        );
     }
 
     fn observe(&mut self) {
@@ -420,12 +420,8 @@ impl<R: Runtime> Run<'_, R> {
             }
         };
         match outcome {
-            Outcome::Gone => {
-                self.publish_notices().await;
-                return Ok(Action::await_change());
-            }
             Outcome::Released => return self.release().await,
-            Outcome::Expired => {
+            Outcome::Gone | Outcome::Expired => {
                 self.publish_notices().await;
                 return Ok(Action::await_change());
             }

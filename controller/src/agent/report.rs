@@ -287,7 +287,7 @@ impl Report {
                 let (_, reason, message) = self.runtime_responsive();
                 verdict(false, reason, message, Progress::Reconciling)
             }
-            Outcome::Observing(actions) => self.observing(actions),
+            Outcome::Observing(actions) => Self::observing(actions),
             Outcome::Planned(Step::Settled { how, .. }) => self.settled(*how),
             Outcome::Planned(Step::Wait { why, until }) => self.waiting(*why, *until),
             Outcome::Waiting(until) => self.waiting(Waiting::Retry, *until),
@@ -302,7 +302,7 @@ impl Report {
         }
     }
 
-    fn observing(&self, actions: &[String]) -> Verdict {
+    fn observing(actions: &[String]) -> Verdict {
         if actions.is_empty() {
             let message = "managementPolicy is Observe, and there is nothing to run".into();
             return Verdict {

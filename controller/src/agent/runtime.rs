@@ -227,12 +227,12 @@ impl Runtime for RunhcsRuntime {
         let mut place = self.places.acquire().await.ok();
         let start = Instant::now();
         let mut running = std::pin::pin!(self.call(call));
-        let result = match tokio::time::timeout(COUNTS_FOR, &mut running).await {
-            Ok(result) => result,
-            Err(_) => {
-                place.take();
-                running.await
-            }
+        let soon = tokio::time::timeout(COUNTS_FOR, &mut running).await;
+        let result = if let Ok(result) = soon {
+            result
+        } else {
+            place.take();
+            running.await
         };
         drop(place);
         let took = start.elapsed();

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,54 +19,48 @@ use tokio::io::unix::AsyncFd;
 /// How long after its end a process may take to be reaped, which is when Linux tells its exit code.
 const REAPED_WITHIN: Duration = Duration::from_secs(2);
 
-/// A pidfd.
+/// A pidfd, and the pid that it was opened for.
 #[derive(Debug)]
-pub struct Handle(OwnedFd);
+pub struct Handle {
+    fd: OwnedFd,
+    pid: u32,
+}
 
 impl Handle {
     pub fn open(pid: u32) -> io::Result<Option<Self>> {
-        let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
             return Ok(None);
         };
-        match pidfd_open(pid, PidfdFlags::NONBLOCK) {
-            Ok(fd) => Ok(Some(Self(fd))),
+        match pidfd_open(raw, PidfdFlags::NONBLOCK) {
+            Ok(fd) => Ok(Some(Self { fd, pid })),
             Err(Errno::SRCH | Errno::INVAL) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Clock ticks between the boot and the start of the process; none if it has ended.
-    pub fn start_time(&self, pid: u32) -> io::Result<Option<u64>> {
-        let stat = match fs::read_to_string(format!("/proc/{pid}/stat")) {
-            Ok(stat) => stat,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+    /// Clock ticks between the boot and the start of the process; none if it is gone.
+    pub fn start_time(&self) -> io::Result<Option<u64>> {
+        let Some(stat) = stat(self.pid)? else {
+            return Ok(None);
         };
         // A pidfd hangs up when its process has been reaped: then the file may be another's.
-        let mut state = [PollFd::new(&self.0, PollFlags::empty())];
+        let mut state = [PollFd::new(&self.fd, PollFlags::empty())];
         poll(&mut state, Some(&rustix::event::Timespec::default()))?;
         if state[0].revents().contains(PollFlags::HUP) {
             return Ok(None);
         }
-        // The name in brackets may hold anything; the fields after it are numbers.
-        let fields = stat
-            .rsplit_once(") ")
-            .map(|(_, rest)| rest)
-            .unwrap_or_default();
-        Ok(fields
-            .split(' ')
-            .nth(19)
-            .and_then(|field| field.parse().ok()))
+        Ok(field(&stat, STARTTIME))
     }
 
     pub async fn exited(self) -> io::Result<Option<u32>> {
+        let pid = self.pid;
         // SAFETY: the descriptor is owned by the AsyncFd, so it stays open for as long as it is
         // registered.
-        let fd = unsafe { AsyncFd::register_with_interest(self.0, Interest::READABLE) }?;
+        let fd = unsafe { AsyncFd::register_with_interest(self.fd, Interest::READABLE) }?;
         let mut ready = fd.readable().await?;
-        let reaped = async {
+        let status = async {
             loop {
-                if let Some(status) = exit_status(fd.get_ref()) {
+                if let Some(status) = status_of_zombie(pid).or_else(|| exit_status(fd.get_ref())) {
                     return Ok(Some(status));
                 }
                 // The next edge is the hang-up that follows when the process has been reaped.
@@ -73,10 +68,39 @@ impl Handle {
                 ready = fd.readable().await?;
             }
         };
-        tokio::time::timeout(REAPED_WITHIN, reaped)
+        tokio::time::timeout(REAPED_WITHIN, status)
             .await
             .unwrap_or(Ok(None))
     }
+}
+
+/// Fields of `/proc/<pid>/stat` (proc_pid_stat(5)), counted from the one behind the name.
+const STATE: usize = 0;
+const STARTTIME: usize = 19;
+const EXIT_CODE: usize = 49;
+
+fn stat(pid: u32) -> io::Result<Option<String>> {
+    match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn field<T: FromStr>(stat: &str, index: usize) -> Option<T> {
+    // The name in brackets may hold anything; the fields after it do not.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.trim_end().split(' ').nth(index)?.parse().ok()
+}
+
+/// The exit code of a process that has ended and was not reaped yet. Only to be asked behind a
+/// pidfd that says that its process has ended: until it is reaped, the pid is still its own.
+fn status_of_zombie(pid: u32) -> Option<u32> {
+    let stat = stat(pid).ok()??;
+    let zombie = field(&stat, STATE) == Some('Z');
+    let status = field(&stat, EXIT_CODE).filter(|_| zombie)?;
+    Some(code_of_wait_status(status))
 }
 
 /// `struct pidfd_info` of `linux/pidfd.h`, in its first size.

@@ -34,7 +34,7 @@ impl Process {
             return Ok(None);
         };
         // The start time is read behind the handle, so it belongs to the handle's process.
-        let Some(start_time) = handle.start_time(pid)? else {
+        let Some(start_time) = handle.start_time()? else {
             return Ok(None);
         };
         Ok(Some(Self { handle, start_time }))

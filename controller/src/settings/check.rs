@@ -82,12 +82,12 @@ impl AgentSettings {
         let timeout = check.time(
             "--runhcs-timeout",
             given.runhcs_timeout,
-            Duration::from_secs(120),
+            Duration::from_mins(2),
         );
         let scratch_timeout = check.time(
             "--scratch-timeout",
             given.scratch_timeout,
-            Duration::from_secs(600),
+            Duration::from_mins(10),
         );
         let parallel = check.parallel(given.runhcs_parallel);
         let client = check.client(given, timeout);
@@ -234,7 +234,6 @@ impl Check {
             root: given.runhcs_root.clone(),
             program,
             timeout: Some(timeout),
-            ..Runhcs::default()
         }
     }
 }

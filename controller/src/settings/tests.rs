@@ -30,7 +30,7 @@ fn a_flag_outweighs_the_file_and_the_file_the_default() {
     assert_eq!(settings.node, "of-flag");
     assert_eq!(settings.relist_interval, Duration::from_secs(45));
     assert!(settings.client.debug);
-    assert_eq!(settings.scratch_timeout, Duration::from_secs(600));
+    assert_eq!(settings.scratch_timeout, Duration::from_mins(10));
 }
 
 #[test]

@@ -19,8 +19,9 @@ pub fn predict(d: &Desired, r: &Record, observed: Observed, now: Timestamp) -> V
             actions.push(verb.to_owned());
         }
         match effect(&step, d, &mut r, now) {
-            Some(next) => observed = next.unwrap_or(observed),
-            None => break,
+            Effect::Observed(next) => observed = next,
+            Effect::Noted => {}
+            Effect::End => break,
         }
     }
     actions
@@ -48,15 +49,25 @@ fn verb(step: &Step) -> Option<&'static str> {
     })
 }
 
-/// Plays a step on the record. Outer none: nothing follows. Inner none: observed stays.
-fn effect(step: &Step, d: &Desired, r: &mut Record, now: Timestamp) -> Option<Option<Observed>> {
-    Some(match step {
+/// What a step that succeeds leads to.
+enum Effect {
+    /// The container is in another state.
+    Observed(Observed),
+    /// Only the record is another.
+    Noted,
+    /// Nothing follows.
+    End,
+}
+
+/// Plays a step on the record.
+fn effect(step: &Step, d: &Desired, r: &mut Record, now: Timestamp) -> Effect {
+    match step {
         Step::CreateScratch => {
             r.scratch = d.scratch_gb.map(|size_gb| ScratchMade {
                 size_gb,
                 path: String::new(),
             });
-            None
+            Effect::Noted
         }
         Step::Create => {
             let applied = Applied {
@@ -66,32 +77,32 @@ fn effect(step: &Step, d: &Desired, r: &mut Record, now: Timestamp) -> Option<Op
             r.begin_attempt(applied, "");
             r.stage = Stage::Created;
             r.tty = d.tty;
-            Some(Observed::Created)
+            Effect::Observed(Observed::Created)
         }
         Step::Start => {
             r.stage = Stage::Started;
             r.started_at = Some(now);
-            Some(Observed::Running)
+            Effect::Observed(Observed::Running)
         }
-        Step::Pause => Some(Observed::Paused),
-        Step::Resume => Some(Observed::Running),
+        Step::Pause => Effect::Observed(Observed::Paused),
+        Step::Resume => Effect::Observed(Observed::Running),
         Step::Resize(size) => {
             r.tty = Some(*size);
-            None
+            Effect::Noted
         }
         Step::ListProcesses => {
             r.processes = Some(Processes {
                 count: 0,
                 pids: Vec::new(),
             });
-            None
+            Effect::Noted
         }
         Step::Kill => {
             r.stop = Some(Stop {
                 signaled_at: now,
                 forced: false,
             });
-            Some(Observed::Stopped)
+            Effect::Observed(Observed::Stopped)
         }
         Step::AccountEnd => {
             r.ended = Some(Ended {
@@ -100,18 +111,18 @@ fn effect(step: &Step, d: &Desired, r: &mut Record, now: Timestamp) -> Option<Op
                 at: now,
             });
             r.stop = None;
-            None
+            Effect::Noted
         }
         Step::ForgetFailures => {
             r.failures = 0;
-            None
+            Effect::Noted
         }
         Step::Delete | Step::ForceDelete => {
             r.stage = Stage::Deleted;
-            Some(Observed::Absent)
+            Effect::Observed(Observed::Absent)
         }
         Step::Finalize | Step::DeleteObject | Step::Wait { .. } | Step::Settled { .. } => {
-            return None;
+            Effect::End
         }
-    })
+    }
 }

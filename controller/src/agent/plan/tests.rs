@@ -493,6 +493,8 @@ fn a_finished_object_is_deleted_when_its_time_to_live_is_over() {
     assert_eq!(plan(&d, &r, Observed::Stopped, at(65)), Step::DeleteObject);
 }
 
+type Prepare = Box<dyn Fn(&mut Record)>;
+
 fn ending(exit_code: Option<u32>, absent: bool, boot_id: &str, second: i64) -> Ending {
     Ending {
         exit_code,
@@ -505,7 +507,7 @@ fn ending(exit_code: Option<u32>, absent: bool, boot_id: &str, second: i64) -> E
 #[test]
 fn ends_are_told_apart_by_their_cause() {
     let settings = RestartSettings::default();
-    let cases: [(&str, Box<dyn Fn(&mut Record)>, Ending, Cause); 6] = [
+    let cases: [(&str, Prepare, Ending, Cause); 6] = [
         (
             "by itself",
             Box::new(|_| ()),
@@ -536,7 +538,7 @@ fn ends_are_told_apart_by_their_cause() {
                 r.stop = Some(Stop {
                     signaled_at: at(1),
                     forced: false,
-                })
+                });
             }),
             ending(Some(1), false, "boot", 9),
             Cause::Stopped,
@@ -547,7 +549,7 @@ fn ends_are_told_apart_by_their_cause() {
                 r.stop = Some(Stop {
                     signaled_at: at(1),
                     forced: true,
-                })
+                });
             }),
             ending(None, true, "boot", 9),
             Cause::Forced,

@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 use super::paths::{PathError, Roots};
 
 /// Annotations that attach a container to another's VM or open host files: prefixes, lower case.
-const REFUSED_ANNOTATIONS: [&str; 6] = [
+const REFUSED_ANNOTATIONS: [&str; 9] = [
     "io.kubernetes.cri.",
+    "io.kubernetes.cri-o.",
+    "io.kubernetes.docker.",
+    "io.kubernetes.sandbox.",
     "io.microsoft.virtualmachine.lcow.",
     "io.microsoft.virtualmachine.devices.",
     "io.microsoft.virtualmachine.storage",

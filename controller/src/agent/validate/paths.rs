@@ -306,10 +306,10 @@ fn is_reserved(part: &str) -> bool {
     if ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$"].contains(&stem.as_str()) {
         return true;
     }
-    let port = stem
+    let after_name = stem
         .strip_prefix("COM")
         .or_else(|| stem.strip_prefix("LPT"));
-    let mut digits = port.unwrap_or_default().chars();
+    let mut digits = after_name.unwrap_or_default().chars();
     matches!(
         (digits.next(), digits.next()),
         (Some('0'..='9' | '¹' | '²' | '³'), None)

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use super::config::host_paths;
 use super::*;
 
+type Change<T> = Box<dyn FnOnce(&mut T)>;
+
 fn config() -> Value {
     json!({
         "ociVersion": "1.0.2",
@@ -61,7 +63,7 @@ fn a_sound_spec_is_accepted() {
 
 #[test]
 fn unsound_specs_are_refused_with_the_field_and_the_remedy() {
-    let cases: Vec<(Box<dyn FnOnce(&mut HcsContainer)>, &str)> = vec![
+    let cases: Vec<(Change<HcsContainer>, &str)> = vec![
         (
             Box::new(|o| o.spec.bundle.path = Some("C:\\b".into())),
             "spec.bundle: set exactly one",
@@ -87,7 +89,7 @@ fn unsound_specs_are_refused_with_the_field_and_the_remedy() {
                 o.spec.tty = Some(Tty {
                     width: 0,
                     height: 1,
-                })
+                });
             }),
             "spec.tty: width",
         ),
@@ -116,7 +118,7 @@ fn config_refusal(change: impl FnOnce(&mut Value)) -> String {
 
 #[test]
 fn unsound_configs_are_refused() {
-    let cases: Vec<(Box<dyn FnOnce(&mut Value)>, &str)> = vec![
+    let cases: Vec<(Change<Value>, &str)> = vec![
         (
             Box::new(|c| c["process"] = json!("x")),
             "not an OCI runtime spec",
