@@ -203,15 +203,33 @@ impl Machine {
             .collect())
     }
 
-    /// The verbs of all calls of its runhcs that the agent made, the oldest first.
-    pub fn calls(&self) -> Result<Vec<String>> {
-        let calls = self.sim().calls();
-        let calls =
-            calls.map_err(|source| Error::file("read the calls of", &self.runhcs, source))?;
+    /// The verbs of all calls of its runhcs that the agent made, in the order in which they ended. The simulator keeps
+    /// account of them; where there is none, the agent's log does, if it was started with [`Machine::log_level`].
+    pub fn calls(&self, agent_log: &str) -> Result<Vec<String>> {
+        let Some(sim) = &self.sim else {
+            let lines = agent_log
+                .lines()
+                .filter_map(|line| line.split_once("called runhcs verb=\""));
+            let verbs = lines.filter_map(|(_, rest)| rest.split('"').next());
+            return Ok(verbs.map(str::to_owned).collect());
+        };
+        let calls = sim
+            .calls()
+            .map_err(|source| Error::file("read the calls of", &self.runhcs, source))?;
+        let own = NOT_THE_AGENT.map(str::to_owned);
         let of_agent = calls
             .into_iter()
-            .filter(|call| !call.argv.starts_with(&NOT_THE_AGENT.map(str::to_owned)));
+            .filter(|call| !call.argv.starts_with(&own));
         Ok(of_agent.map(|call| call.verb).collect())
+    }
+
+    /// The level at which an agent there must log.
+    pub fn log_level(&self) -> &'static str {
+        if self.sim.is_some() {
+            "info"
+        } else {
+            "info,hcs_operator::agent::runtime=debug"
+        }
     }
 
     /// Whether there is a process with this id there.

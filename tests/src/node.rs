@@ -146,7 +146,7 @@ impl Node {
 
     /// The verbs of all calls of the node's runhcs so far, the oldest first.
     pub fn calls(&self) -> Result<Vec<String>> {
-        self.machine.calls()
+        self.machine.calls(&self.agent.log())
     }
 
     /// Waits until the agent has listed all containers so many times more.
@@ -206,7 +206,8 @@ fn agent(machine: &Machine, name: &str, dir: &Path, options: &NodeOptions) -> Sp
         .args(["--http-address", "127.0.0.1:0"])
         .arg("--relist-interval")
         .arg(format!("{}ms", options.relist_interval.as_millis()))
-        .env("KUBECONFIG", path(&dir.join("kubeconfig")));
+        .env("KUBECONFIG", path(&dir.join("kubeconfig")))
+        .env("HCS_OPERATOR_LOG_LEVEL", machine.log_level());
     if !machine.ground().is_windows() {
         // There the registry says when the machine was booted.
         spawn = spawn.env("HCS_OPERATOR_BOOT_ID_FILE", machine.sim().boot_id_file());

@@ -240,6 +240,7 @@ impl Runtime for RunhcsRuntime {
             .as_ref()
             .map_or_else(|error| error.kind().label(), |_| "ok");
         self.metrics.runhcs_call(call.verb(), label, took);
+        tracing::debug!(verb = call.verb(), result = label, ?took, "called runhcs");
         outcome(call, result, took)
     }
 }

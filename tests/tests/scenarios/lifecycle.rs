@@ -15,7 +15,7 @@ async fn a_deleted_object_takes_its_container_along() -> Result {
     web.delete().await?;
     web.is_gone().await?;
     assert!(node.containers()?.is_empty());
-    assert!(!hcs_tests::process::alive(shim));
+    assert!(!node.has_process(shim));
     Ok(())
 }
 

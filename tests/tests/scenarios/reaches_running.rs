@@ -19,7 +19,7 @@ async fn an_applied_container_reaches_running_and_says_so() -> Result {
         Some(format!("hc-{}-1", web.uid()).as_str())
     );
     assert_eq!(status.attempt, Some(1));
-    assert!(status.pid.is_some_and(hcs_tests::process::alive));
+    assert!(status.pid.is_some_and(|pid| node.has_process(pid)));
     assert_eq!(status.processes.as_ref().unwrap().count, 1);
     assert!(condition_of(&object, conditions::RECONCILING).is_none());
     assert!(condition_of(&object, conditions::STALLED).is_none());
