@@ -127,6 +127,7 @@ pub async fn start<R: Runtime>(
         store,
         written: Written::default(),
         boot_id,
+        queue: queue.clone(),
         metrics,
         synced: AtomicBool::new(false),
         data: options.data,

@@ -1,7 +1,7 @@
 //! Who holds what only one container may have at once: a bundle folder, a layer that is written to.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::record::{ObjectId, Record};
 
@@ -17,38 +17,70 @@ pub struct InUse {
 
 /// All claims on this node.
 #[derive(Debug, Default)]
-pub struct Claims(Mutex<HashMap<String, ObjectId>>);
+pub struct Claims(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    holders: HashMap<String, ObjectId>,
+    /// Objects that were refused, and what they were refused for.
+    waiting: HashMap<ObjectId, String>,
+}
 
 impl Claims {
     /// The claims of records as they were left.
     pub fn of(records: &[Record]) -> Self {
-        let claims = records
+        let holders = records
             .iter()
             .flat_map(|r| r.claims.iter().map(|what| (what.clone(), r.object.clone())))
             .collect();
-        Self(Mutex::new(claims))
+        Self(Mutex::new(Inner {
+            holders,
+            waiting: HashMap::new(),
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes `wanted` the object's claims, all or none.
     pub fn take(&self, object: &ObjectId, wanted: &[String]) -> Result<(), InUse> {
-        let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.lock();
         for what in wanted {
-            if let Some(holder) = claims.get(what).filter(|holder| *holder != object) {
-                return Err(InUse {
+            if let Some(holder) = inner.holders.get(what).filter(|holder| *holder != object) {
+                let refusal = InUse {
                     what: what.clone(),
                     holder: holder.clone(),
-                });
+                };
+                inner.waiting.insert(object.clone(), what.clone());
+                return Err(refusal);
             }
         }
-        claims.retain(|_, holder| holder != object);
-        claims.extend(wanted.iter().map(|what| (what.clone(), object.clone())));
+        inner.waiting.remove(object);
+        inner.holders.retain(|_, holder| holder != object);
+        inner
+            .holders
+            .extend(wanted.iter().map(|what| (what.clone(), object.clone())));
         Ok(())
     }
 
-    /// Gives up all of an object's claims.
-    pub fn release(&self, object: &ObjectId) {
-        let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        claims.retain(|_, holder| holder != object);
+    /// Whether what the object was refused for is still another's.
+    pub fn waits(&self, object: &ObjectId) -> bool {
+        self.lock().waiting.contains_key(object)
+    }
+
+    /// Gives up all of an object's claims; returns the objects that waited for one of them.
+    pub fn release(&self, object: &ObjectId) -> Vec<ObjectId> {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        inner.waiting.remove(object);
+        inner.holders.retain(|_, holder| holder != object);
+        let free = |what: &String| !inner.holders.contains_key(what);
+        inner
+            .waiting
+            .extract_if(|_, what| free(what))
+            .map(|(waiting, _)| waiting)
+            .collect()
     }
 }
 
@@ -78,8 +110,11 @@ mod tests {
             }
         );
         claims.take(&a, &["x".into()]).unwrap();
+        assert!(claims.waits(&b));
         claims.take(&b, &["z".into(), "y".into()]).unwrap();
-        claims.release(&b);
+        assert!(!claims.waits(&b));
+        assert!(claims.take(&a, &["z".into()]).is_err());
+        assert_eq!(claims.release(&b), std::slice::from_ref(&a));
         claims.take(&a, &["z".into()]).unwrap();
     }
 }

@@ -16,6 +16,7 @@ use super::kube_api::KubeApi;
 use super::record::ObjectId;
 use super::relist::Relist;
 use super::runtime::Runtime;
+use super::source::Queue;
 use super::store::Records;
 use super::table::Table;
 use crate::metrics::Metrics;
@@ -46,6 +47,8 @@ pub struct Context<R> {
     pub written: Written,
     /// The boot that the agent runs in.
     pub boot_id: String,
+    /// What to reconcile next.
+    pub queue: Queue,
     /// Counters.
     pub metrics: Metrics,
     /// Whether the API server's first full list is in.
@@ -64,6 +67,14 @@ impl<R: Runtime> Context<R> {
             .store
             .get(&ObjectRef::new(&id.name).within(&id.namespace))?;
         (object.metadata.uid.as_ref() == Some(&id.uid)).then_some(object)
+    }
+
+    /// Gives up an object's claims and brings those that waited for them back at once.
+    pub fn release_claims(&self, id: &ObjectId) {
+        for waiting in self.claims.release(id) {
+            let object = ObjectRef::new(&waiting.name).within(&waiting.namespace);
+            let _ = self.queue.send(object);
+        }
     }
 
     /// Whether the API server's first full list is in.

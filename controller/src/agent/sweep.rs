@@ -73,7 +73,7 @@ async fn remove_object<R: Runtime>(ctx: &Context<R>, uid: &str) {
         return;
     }
     if let Some(record) = &record {
-        ctx.claims.release(&record.object);
+        ctx.release_claims(&record.object);
     }
     ctx.written.forget(uid, None);
     if let Err(error) = ctx.records.remove(uid) {

@@ -1,0 +1,286 @@
+//! Ending a container: the stop signal, force, deletion, the account of its end, and what is left.
+
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+use hcs_crds::{FINALIZER, HcsContainer, Os, Reason};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use runhcs::{ErrorKind, Signal};
+
+use super::{ActError, Actor};
+use crate::agent::events::Notice;
+use crate::agent::plan::{Ending, Goal, Observed, account_end, outdated};
+use crate::agent::record::{Cause, Record, Stage, Stop};
+use crate::agent::relist::reason_of;
+use crate::agent::runtime::{Call, Runtime};
+use crate::agent::sweep;
+use crate::agent::validate::desired;
+
+/// How long to wait for the exit code of a shim whose container is known to have ended.
+const EXIT_PATIENCE: Duration = Duration::from_secs(3);
+
+impl<R: Runtime> Actor<'_, R> {
+    /// Says why a container that was asked to run gives way to a new one.
+    pub(super) fn notice_replacement(&mut self) {
+        let wanted = desired(self.object);
+        let keeps = matches!(wanted.goal, Goal::Created | Goal::Running | Goal::Paused);
+        if !keeps || !outdated(&wanted, self.record) {
+            return;
+        }
+        let (reason, what) = if self.record.applied.restart_request == wanted.restart_request {
+            (Reason::SpecChanged, "the spec")
+        } else {
+            (Reason::RestartRequested, "restartRequest")
+        };
+        let note = format!("{what} has changed; the container is made anew");
+        self.notices.push(Notice::normal(reason, "Recreate", note));
+    }
+
+    pub(super) async fn kill(&mut self) -> Result<(), ActError> {
+        self.notice_replacement();
+        let id = self.id();
+        let signal = stop_signal(self.object);
+        self.record.stop = Some(Stop {
+            signaled_at: Timestamp::now(),
+            forced: false,
+        });
+        self.save().await?;
+        match self.call(Call::Kill(id.clone(), signal)).await {
+            Ok(_) => Ok(()),
+            // Its init process has ended and the rest of it is about to.
+            Err(error) if error.kind == ErrorKind::ProcessGone => Ok(()),
+            Err(error) => {
+                self.ctx.relist.refresh().await;
+                if self.ctx.table.get(&id).observed == Observed::Running {
+                    let note = format!("{error}; it is removed by force after the grace period");
+                    self.notices
+                        .push(Notice::warning(Reason::KillFailed, "Kill", note));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) async fn delete(&mut self) -> Result<(), ActError> {
+        let id = self.id();
+        self.record.stage = Stage::Deleting;
+        self.save().await?;
+        match self
+            .call(Call::Delete {
+                id: id.clone(),
+                force: false,
+            })
+            .await
+        {
+            Ok(_) => {}
+            Err(error) if is_gone(error.kind) => {}
+            Err(error) if error.kind == ErrorKind::NotStopped => {
+                self.ctx.relist.refresh().await;
+                return Ok(());
+            }
+            Err(error) if reason_of(error.kind).is_some() => {
+                return self.unclear(&error, Reason::DeleteFailed).await;
+            }
+            Err(_) => return self.remove_by_force(&id).await,
+        }
+        self.deleted(&id);
+        Ok(())
+    }
+
+    pub(super) async fn force_delete(&mut self, observed: Observed) -> Result<(), ActError> {
+        let id = self.id();
+        if let Some(stop) = &mut self.record.stop {
+            stop.forced = true;
+        }
+        self.record.stage = Stage::Deleting;
+        self.save().await?;
+        self.remove_by_force(&id).await?;
+        let notice = match observed {
+            Observed::HalfMade => Notice::normal(
+                Reason::HalfMadeRemoved,
+                "ForceDelete",
+                format!("removed the half-made container {id}"),
+            ),
+            _ => Notice::warning(
+                Reason::ForceKilled,
+                "ForceDelete",
+                format!("container {id} did not end within its grace period; removed by force"),
+            ),
+        };
+        self.notices.push(notice);
+        Ok(())
+    }
+
+    pub(super) async fn remove_by_force(&mut self, id: &str) -> Result<(), ActError> {
+        match self
+            .call(Call::Delete {
+                id: id.to_owned(),
+                force: true,
+            })
+            .await
+        {
+            Ok(_) => {}
+            Err(error) if is_gone(error.kind) => {}
+            Err(error) => return self.unclear(&error, Reason::DeleteFailed).await,
+        }
+        self.deleted(id);
+        Ok(())
+    }
+
+    pub(super) fn deleted(&mut self, id: &str) {
+        self.ctx.table.set(id, Observed::Absent, None);
+        // A run that ended with this very command is accounted for before it is forgotten.
+        if self.record.started_at.is_none() || self.record.ended.is_some() {
+            self.record.stage = Stage::Deleted;
+        }
+        self.remove_bundle(id);
+    }
+
+    pub(super) fn remove_bundle(&self, id: &str) {
+        let folder = self.ctx.bundle(id);
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(folder = %folder.display(), %error, "a bundle stays");
+            }
+            _ => {}
+        }
+    }
+
+    /// Removes a container of an attempt that is no longer the current one.
+    pub async fn remove_stray(&mut self, id: &str) -> Result<(), ActError> {
+        match self
+            .call(Call::Delete {
+                id: id.to_owned(),
+                force: true,
+            })
+            .await
+        {
+            Ok(_) => {}
+            Err(error) if is_gone(error.kind) => {}
+            Err(error) => return Err(Self::failed(&error, Reason::DeleteFailed)),
+        }
+        self.ctx.table.set(id, Observed::Absent, None);
+        self.ctx.table.forget(id);
+        self.remove_bundle(id);
+        let note = format!("removed container {id}, which was left by an earlier attempt");
+        self.notices
+            .push(Notice::normal(Reason::OrphanRemoved, "ForceDelete", note));
+        Ok(())
+    }
+
+    pub(super) async fn account_end(&mut self, observed: Observed) -> Result<(), ActError> {
+        let id = self.id();
+        let exit = match self.ctx.table.get(&id).exit {
+            Some(exit) => Some(exit),
+            None if self.ctx.exits.watches(&id) => {
+                self.ctx.table.exit_within(&id, EXIT_PATIENCE).await
+            }
+            None => None,
+        };
+        let ending = Ending {
+            exit_code: exit.and_then(|exit| exit.code),
+            absent: observed == Observed::Absent,
+            boot_id: self.ctx.boot_id.clone(),
+            at: exit.map_or_else(Timestamp::now, |exit| exit.at),
+        };
+        account_end(self.record, &self.object.spec.restart, &ending);
+        if observed == Observed::Absent {
+            self.record.stage = Stage::Deleted;
+            self.remove_bundle(&id);
+        }
+        if let Some(notice) = ending_notice(self.record) {
+            self.notices.push(notice);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn finalize(&mut self) -> Result<(), ActError> {
+        let uid = self.record.object.uid.clone();
+        if self.record.released {
+            self.save().await?;
+        } else {
+            sweep::remove_files(self.ctx, &uid, self.object.spec.scratch.as_ref())
+                .map_err(|e| ActError::step(Reason::NodeStorageFailed, e.to_string()))?;
+        }
+        self.ctx.release_claims(&self.record.object);
+        self.ctx.table.forget(&self.id());
+        if self.object.finalizers().iter().any(|f| f == FINALIZER) {
+            self.ctx.api.remove_finalizer(self.object).await?;
+        }
+        if !self.record.released {
+            self.ctx.records.remove(&uid)?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn delete_object(&mut self) -> Result<(), ActError> {
+        let note = "ttlSecondsAfterFinished is over; deleting the object";
+        self.notices
+            .push(Notice::normal(Reason::TtlExpired, "Delete", note));
+        Ok(self.ctx.api.delete(self.object).await?)
+    }
+}
+
+fn is_gone(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound)
+}
+
+/// The signal that asks a container to end: `spec.stopSignal`, or the system's usual one.
+fn stop_signal(object: &HcsContainer) -> Signal {
+    let name = object.spec.stop_signal.map_or(
+        match object.spec.runtime.os {
+            Os::Windows => "CtrlShutdown",
+            Os::Linux => "TERM",
+        },
+        hcs_crds::StopSignal::as_str,
+    );
+    Signal::raw(name)
+}
+
+fn ending_notice(record: &Record) -> Option<Notice> {
+    let ended = record.ended.as_ref()?;
+    let code = ended.exit_code.map_or_else(
+        || "an unknown exit code".into(),
+        |code| format!("exit code {code} (0x{code:08X})"),
+    );
+    let next = match record.retry_after {
+        Some(at) => {
+            let seconds = at.duration_since(ended.at).as_secs();
+            format!(
+                "; failure {} in a row, next try after {seconds} s at the earliest",
+                record.failures
+            )
+        }
+        None => String::new(),
+    };
+    let notice = match ended.cause {
+        Cause::Guest if ended.exit_code == Some(0) => Notice::normal(
+            Reason::Completed,
+            "Exit",
+            format!("the container ended with {code}"),
+        ),
+        Cause::Guest => Notice::warning(
+            Reason::ContainerFailed,
+            "Exit",
+            format!("the container ended with {code}{next}"),
+        ),
+        Cause::Lost => Notice::warning(
+            Reason::ContainerLost,
+            "Exit",
+            format!("runhcs no longer knows the container{next}"),
+        ),
+        Cause::Rebooted => Notice::normal(
+            Reason::NodeRebooted,
+            "Exit",
+            "the node was rebooted, which ended the container",
+        ),
+        Cause::StartFailed => {
+            let said = record.start_error.clone().unwrap_or_default();
+            Notice::warning(Reason::StartFailed, "Start", format!("{said}{next}"))
+        }
+        Cause::Stopped | Cause::Forced => return None,
+    };
+    Some(notice)
+}

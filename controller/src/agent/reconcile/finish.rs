@@ -1,0 +1,139 @@
+//! The end of a reconcile: the record is saved, the status written, Events published.
+
+use std::time::Duration;
+
+use hcs_crds::conditions::RUNTIME_RESPONSIVE;
+use hcs_crds::{DesiredState, HcsContainer};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::runtime::controller::Action;
+
+use super::{RETRY, ReconcileError, Run};
+use crate::agent::context::Context;
+use crate::agent::events::Notice;
+use crate::agent::kube_api::ApiError;
+use crate::agent::plan::{Observed, Step, StepKind};
+use crate::agent::relist::Health;
+use crate::agent::report::{Outcome, Report};
+use crate::agent::runtime::Runtime;
+
+impl<R: Runtime> Run<'_, R> {
+    /// Saves, publishes, and says when to come back.
+    pub(super) async fn finish(
+        &mut self,
+        outcome: Result<Outcome, ReconcileError>,
+    ) -> Result<Action, ReconcileError> {
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.save().await;
+                return Err(error);
+            }
+        };
+        match outcome {
+            Outcome::Released => return self.release().await,
+            Outcome::Gone | Outcome::Expired => {
+                self.publish_notices().await;
+                return Ok(Action::await_change());
+            }
+            _ => {}
+        }
+        if let Outcome::Planned(Step::Settled { .. }) = outcome {
+            self.record.trouble = None;
+            if self.object.spec.desired_state == DesiredState::Deleted {
+                self.record.claims.clear();
+                self.ctx.release_claims(&self.record.object);
+            }
+        }
+        let saved = self.save().await;
+        self.notice_runtime_failure(&outcome);
+        let report = self.report(outcome);
+        let wake = report.wake();
+        let published = publish(self.ctx, &self.object, &report).await;
+        self.publish_notices().await;
+        published?;
+        if !saved {
+            return Ok(Action::requeue(RETRY));
+        }
+        Ok(wake.map_or_else(Action::await_change, |at| Action::requeue(until(at))))
+    }
+
+    /// An Event for the object when its node's runhcs begins to fail.
+    pub(super) fn notice_runtime_failure(&mut self, outcome: &Outcome) {
+        let (Outcome::RuntimeFails, Health::Fails { reason, message }) = (outcome, &self.health)
+        else {
+            return;
+        };
+        let current = self
+            .ctx
+            .written
+            .current(&self.record.object.uid, &self.object);
+        let known = current
+            .iter()
+            .flat_map(|status| &status.conditions)
+            .any(|condition| {
+                condition.type_ == RUNTIME_RESPONSIVE && condition.reason == reason.as_str()
+            });
+        if !known {
+            self.notices
+                .push(Notice::warning(*reason, "List", message.clone()));
+        }
+    }
+
+    /// The object goes while it was only observed: what is on the node stays as it is.
+    pub(super) async fn release(&mut self) -> Result<Action, ReconcileError> {
+        if !self.record.has_leftovers() {
+            self.record.released = false;
+        }
+        let result = self.actor().act(&Step::Finalize, Observed::Absent).await;
+        self.note_result(StepKind::Finalize, result)?;
+        self.publish_notices().await;
+        Ok(Action::await_change())
+    }
+
+    /// Saves the record; false if that failed.
+    pub(super) async fn save(&mut self) -> bool {
+        match self.ctx.records.save(self.record).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%error, object = %self.record.object, "record not saved");
+                false
+            }
+        }
+    }
+
+    pub(super) async fn publish_notices(&mut self) {
+        for notice in std::mem::take(&mut self.notices) {
+            self.ctx.api.event(&self.object, &notice).await;
+        }
+    }
+}
+
+/// Writes the status if it differs from the one that the API server has.
+pub(super) async fn publish<R: Runtime>(
+    ctx: &Context<R>,
+    object: &HcsContainer,
+    report: &Report,
+) -> Result<(), ApiError> {
+    let uid = &report.record.object.uid;
+    let current = ctx.written.current(uid, object);
+    let status = report.status(current.as_ref());
+    if current.as_ref() == Some(&status) {
+        ctx.written.forget(uid, object.resource_version());
+        return Ok(());
+    }
+    match ctx.api.apply_status(object, &status).await {
+        Ok(version) => {
+            ctx.written.remember(uid, version, status);
+            Ok(())
+        }
+        Err(error) if error.is_gone() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn until(at: Timestamp) -> Duration {
+    let wait = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
+    // A timer that fires a little early would plan the same wait again, at once.
+    wait + Duration::from_millis(5)
+}

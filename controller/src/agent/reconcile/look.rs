@@ -1,0 +1,92 @@
+//! What is there of an object: what runhcs has, what the record says, and what was left by an
+//! earlier run of the agent.
+
+use hcs_crds::Reason;
+use jiff::Timestamp;
+
+use super::Run;
+use crate::agent::events::Notice;
+use crate::agent::plan::Observed;
+use crate::agent::record::{Stage, TerminalSize, container_id, parse_container_id};
+use crate::agent::runtime::Runtime;
+use crate::agent::validate;
+
+impl<R: Runtime> Run<'_, R> {
+    /// Finds what runs already where there is no record of it.
+    pub(super) fn adopt(&mut self) {
+        if self.record.attempt > 0 {
+            return;
+        }
+        let ids = self.ctx.table.of_object(&self.record.object.uid);
+        let latest = ids
+            .iter()
+            .filter_map(|id| parse_container_id(id))
+            .map(|(_, n)| n)
+            .max();
+        let Some(attempt) = latest else { return };
+        let id = container_id(&self.record.object.uid, attempt);
+        let found = self.ctx.table.get(&id);
+        let wanted = validate::desired(&self.object);
+        self.record.attempt = attempt;
+        self.record.boot_id.clone_from(&self.ctx.boot_id);
+        self.record.applied.hash = found.hash.unwrap_or(wanted.hash);
+        self.record.applied.restart_request = wanted.restart_request;
+        self.record.stage = match found.observed {
+            Observed::HalfMade => Stage::Creating,
+            Observed::Created => Stage::Created,
+            _ => Stage::Started,
+        };
+        if self.record.stage == Stage::Started {
+            self.record.started_at = Some(Timestamp::now());
+        }
+        if let Some(status) = &self.object.status {
+            self.record.restart_count = status.restart_count;
+            self.record
+                .last_termination
+                .clone_from(&status.last_termination);
+            self.record.tty = status.tty.map(|tty| TerminalSize {
+                width: tty.width,
+                height: tty.height,
+            });
+        }
+        let note = format!("took over container {id}, which was there already");
+        self.notices.push(
+            if self.ctx.records.was_unreadable(&self.record.object.uid) {
+                let note = format!("{note}; its record could not be read and was set aside");
+                Notice::warning(Reason::RecordUnreadable, "Adopt", note)
+            } else {
+                Notice::normal(Reason::Adopted, "Adopt", note)
+            },
+        );
+    }
+
+    pub(super) fn observe(&mut self) {
+        let Some(id) = self.record.container_id() else {
+            self.observed = Observed::Absent;
+            return;
+        };
+        let found = self.ctx.table.get(&id);
+        self.observed = found.observed;
+        let live = matches!(
+            found.observed,
+            Observed::Created | Observed::Running | Observed::Paused
+        );
+        if live && found.pid.is_some() && !self.ctx.exits.watches(&id) {
+            self.actor().watch_shim(&id, found.pid);
+            self.observed = self.ctx.table.get(&id).observed;
+        }
+        // An agent that was killed after a command and before its next save finds out here.
+        if matches!(self.observed, Observed::Running | Observed::Paused)
+            && matches!(
+                self.record.stage,
+                Stage::Creating | Stage::Created | Stage::Starting
+            )
+        {
+            self.record.stage = Stage::Started;
+            self.record.started_at.get_or_insert_with(Timestamp::now);
+        }
+        if self.observed == Observed::Created && self.record.stage == Stage::Creating {
+            self.record.stage = Stage::Created;
+        }
+    }
+}
