@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use hcs_crds::HcsContainer;
+use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::controller::{Config, applier};
 use kube::runtime::reflector::{self, ObjectRef};
@@ -110,7 +111,7 @@ pub async fn start<R: Runtime>(
     let boot_id = platform::boot_id().map_err(StartError::BootId)?;
     let known = records.snapshot().await;
     let table = Arc::new(table::Table::new(bundles(&options.data)));
-    let (exits, ended) = exits::Exits::new(Arc::clone(&table));
+    let (exits, ended) = exits::Exits::new(Arc::clone(&table), Timestamp::now);
     watch_known_shims(&exits, &known, &boot_id);
     let (queue, queued) = mpsc::unbounded_channel();
     let (store, mut writer) = reflector::store();
@@ -126,6 +127,7 @@ pub async fn start<R: Runtime>(
         api: kube_api::KubeApi::new(client.clone(), &options.node),
         store,
         written: Written::default(),
+        clock: Timestamp::now,
         boot_id,
         queue: queue.clone(),
         metrics,

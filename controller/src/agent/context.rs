@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hcs_crds::{HcsContainer, HcsContainerStatus};
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::{ObjectRef, Store};
 
@@ -20,6 +21,9 @@ use super::source::Queue;
 use super::store::Records;
 use super::table::Table;
 use crate::metrics::Metrics;
+
+/// Tells the time of day. Deadlines go by tokio's clock; this one is for times that are kept or shown.
+pub type Clock = fn() -> Timestamp;
 
 /// The agent's parts.
 pub struct Context<R> {
@@ -45,6 +49,8 @@ pub struct Context<R> {
     pub store: Store<HcsContainer>,
     /// The statuses last written.
     pub written: Written,
+    /// The time of day.
+    pub clock: Clock,
     /// The boot that the agent runs in.
     pub boot_id: String,
     /// What to reconcile next.
@@ -75,6 +81,11 @@ impl<R: Runtime> Context<R> {
             let object = ObjectRef::new(&waiting.name).within(&waiting.namespace);
             let _ = self.queue.send(object);
         }
+    }
+
+    /// The time of day.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
     }
 
     /// Whether the API server's first full list is in.

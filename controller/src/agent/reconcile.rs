@@ -128,7 +128,7 @@ impl<R: Runtime> Run<'_, R> {
             if needs_container && let Err(invalid) = validate::check(&self.object) {
                 return Ok(self.refuse(invalid.to_string()));
             }
-            let now = Timestamp::now();
+            let now = self.ctx.now();
             if validate::observes(&self.object) {
                 return Ok(self.look_on(&wanted, now));
             }
@@ -149,7 +149,7 @@ impl<R: Runtime> Run<'_, R> {
             }
         }
         tracing::error!(object = %self.record.object, "no end of steps; waiting");
-        Ok(Outcome::Waiting(Timestamp::now() + RETRY))
+        Ok(Outcome::Waiting(self.ctx.now() + RETRY))
     }
 
     /// The object in the cache, unless this reconcile holds a newer one.
@@ -197,13 +197,13 @@ impl<R: Runtime> Run<'_, R> {
         let mut strays = self.ctx.table.of_object(&self.record.object.uid);
         strays.retain(|id| Some(id) != current.as_ref());
         for id in strays {
-            if self.retry_of(STRAY) > Timestamp::now() {
+            if self.retry_of(STRAY) > self.ctx.now() {
                 return Ok(true);
             }
             let removed = self.actor().remove_stray(&id).await;
             self.note_result(STRAY, removed)?;
         }
-        Ok(self.retry_of(STRAY) > Timestamp::now())
+        Ok(self.retry_of(STRAY) > self.ctx.now())
     }
 
     /// Acts, and reports in between if it takes long.
@@ -224,7 +224,7 @@ impl<R: Runtime> Run<'_, R> {
                 Ok(result) => result,
                 Err(_) if reported => acting.await,
                 Err(_) => {
-                    before.now = Timestamp::now();
+                    before.now = ctx.now();
                     let (published, result) = tokio::join!(publish(ctx, &object, &before), acting);
                     if let Err(error) = published {
                         tracing::debug!(%error, "no interim status");
@@ -254,7 +254,7 @@ impl<R: Runtime> Run<'_, R> {
             wanted: validate::desired(&self.object),
             health: self.health.clone(),
             outcome,
-            now: Timestamp::now(),
+            now: self.ctx.now(),
         }
     }
 }

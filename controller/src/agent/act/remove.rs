@@ -5,7 +5,6 @@ use std::io;
 use std::time::Duration;
 
 use hcs_crds::{FINALIZER, HcsContainer, Os, Reason};
-use jiff::Timestamp;
 use kube::ResourceExt as _;
 use runhcs::{ErrorKind, Signal};
 
@@ -43,7 +42,7 @@ impl<R: Runtime> Actor<'_, R> {
         let id = self.id();
         let signal = stop_signal(self.object);
         self.record.stop = Some(Stop {
-            signaled_at: Timestamp::now(),
+            signaled_at: self.ctx.now(),
             forced: false,
         });
         self.save().await?;
@@ -183,7 +182,7 @@ impl<R: Runtime> Actor<'_, R> {
             exit_code: exit.and_then(|exit| exit.code),
             absent: observed == Observed::Absent,
             boot_id: self.ctx.boot_id.clone(),
-            at: exit.map_or_else(Timestamp::now, |exit| exit.at),
+            at: exit.map_or_else(|| self.ctx.now(), |exit| exit.at),
         };
         account_end(self.record, &self.object.spec.restart, &ending);
         if observed == Observed::Absent {

@@ -1,7 +1,6 @@
 //! Running a container: start, pause, resume, its console, its processes.
 
 use hcs_crds::Reason;
-use jiff::Timestamp;
 use runhcs::{ErrorKind, TtySize};
 
 use super::{ActError, Actor};
@@ -18,7 +17,7 @@ impl<R: Runtime> Actor<'_, R> {
     pub(super) async fn start(&mut self) -> Result<(), ActError> {
         let id = self.id();
         self.record.stage = Stage::Starting;
-        self.record.started_at = Some(Timestamp::now());
+        self.record.started_at = Some(self.ctx.now());
         self.save().await?;
         match self.call(Call::Start(id.clone())).await {
             Ok(_) => {}

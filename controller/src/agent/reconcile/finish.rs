@@ -55,7 +55,9 @@ impl<R: Runtime> Run<'_, R> {
         if !saved {
             return Ok(Action::requeue(RETRY));
         }
-        Ok(wake.map_or_else(Action::await_change, |at| Action::requeue(until(at))))
+        Ok(wake.map_or_else(Action::await_change, |at| {
+            Action::requeue(until(at, self.ctx.now()))
+        }))
     }
 
     /// An Event for the object when its node's runhcs begins to fail.
@@ -132,8 +134,8 @@ pub(super) async fn publish<R: Runtime>(
     }
 }
 
-fn until(at: Timestamp) -> Duration {
-    let wait = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
+fn until(at: Timestamp, now: Timestamp) -> Duration {
+    let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
     // A timer that fires a little early would plan the same wait again, at once.
     wait + Duration::from_millis(5)
 }

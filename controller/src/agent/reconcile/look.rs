@@ -2,7 +2,6 @@
 //! earlier run of the agent.
 
 use hcs_crds::Reason;
-use jiff::Timestamp;
 
 use super::Run;
 use crate::agent::events::Notice;
@@ -37,7 +36,7 @@ impl<R: Runtime> Run<'_, R> {
             _ => Stage::Started,
         };
         if self.record.stage == Stage::Started {
-            self.record.started_at = Some(Timestamp::now());
+            self.record.started_at = Some(self.ctx.now());
         }
         if let Some(status) = &self.object.status {
             self.record.restart_count = status.restart_count;
@@ -83,7 +82,7 @@ impl<R: Runtime> Run<'_, R> {
             )
         {
             self.record.stage = Stage::Started;
-            self.record.started_at.get_or_insert_with(Timestamp::now);
+            self.record.started_at.get_or_insert_with(|| self.ctx.now());
         }
         if self.observed == Observed::Created && self.record.stage == Stage::Creating {
             self.record.stage = Stage::Created;

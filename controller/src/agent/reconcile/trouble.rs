@@ -76,7 +76,7 @@ impl<R: Runtime> Run<'_, R> {
         let seed = (&self.record.object.uid, step, count);
         // A step that just failed is never tried again at once, whatever the spec says.
         let wait = backoff(&self.object.spec.restart, count, &seed).max(Duration::from_secs(1));
-        let retry_after = Timestamp::now().checked_add(wait).unwrap_or(Timestamp::MAX);
+        let retry_after = self.ctx.now().checked_add(wait).unwrap_or(Timestamp::MAX);
         if news {
             let action = format_step(step);
             self.notices.push(Notice::warning(
