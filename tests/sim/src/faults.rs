@@ -19,6 +19,9 @@ use crate::node::{Node, write_atomically};
 use crate::outcome::Outcome;
 use crate::platform;
 
+/// How often a held call looks for its file.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// Where in a call a fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -60,6 +63,11 @@ pub enum Action {
     },
     /// It never goes on.
     Hang,
+    /// It goes on once this file is there.
+    Hold {
+        /// The file.
+        until: PathBuf,
+    },
     /// It fails, and cleans up as after any failure.
     Fail {
         /// Exit code.
@@ -286,7 +294,11 @@ impl Faults {
 }
 
 fn act(action: &Action, call: Option<&Call>) -> Result<(), Failure> {
-    if let (Action::Delay { .. } | Action::Hang | Action::Die, Some(call)) = (action, call) {
+    let may_be_killed = matches!(
+        action,
+        Action::Delay { .. } | Action::Hang | Action::Hold { .. } | Action::Die
+    );
+    if let Some(call) = call.filter(|_| may_be_killed) {
         // It may be killed before it could tell.
         call.record_unfinished();
     }
@@ -295,6 +307,11 @@ fn act(action: &Action, call: Option<&Call>) -> Result<(), Failure> {
         Action::Hang => loop {
             std::thread::park();
         },
+        Action::Hold { until } => {
+            while !until.exists() {
+                std::thread::sleep(LOOK);
+            }
+        }
         Action::Fail { exit_code, stderr } => {
             return Err(Failure::Injected {
                 text: stderr.clone(),

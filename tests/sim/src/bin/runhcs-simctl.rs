@@ -39,7 +39,7 @@ enum Command {
     ///
     /// Points: begin, record-written, shim-started, pid-file-written, before-effect, after-effect,
     /// output; and of the verb `shim`: shim-ready, process-start, process-ended, system-ended.
-    /// Actions: {"delay":{"ms":500}}, "hang", {"fail":{"exitCode":1,"stderr":"…"}}, "die",
+    /// Actions: {"delay":{"ms":500}}, "hang", {"hold":{"until":"/tmp/go-on"}}, {"fail":{"exitCode":1,"stderr":"…"}}, "die",
     /// {"garbage":{"stdout":"…"}}, {"truncate":{"bytes":10}}. Also `skip` and `times`.
     Fault {
         /// The fault.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use windows_sys::Win32::Foundation::{ERROR_SHARING_VIOLATION, GENERIC_READ, GENERIC_WRITE};
 use windows_sys::Win32::Storage::FileSystem::{FILE_SHARE_READ, MoveFileExW};
 use windows_sys::Win32::System::Threading::{
-    CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, CREATE_SUSPENDED, GetCurrentProcess,
+    CREATE_NEW_PROCESS_GROUP, CREATE_SUSPENDED, DETACHED_PROCESS, GetCurrentProcess,
     TerminateProcess,
 };
 
@@ -110,7 +110,7 @@ pub fn launch_shim(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .creation_flags(CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP)
+        .creation_flags(DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP)
         .spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         // A shim that dies before it reads says more by its silence than by our broken pipe.
@@ -262,7 +262,8 @@ impl Job {
         command
             .stdout(held_stdio(held, 0))
             .stderr(held_stdio(held, 1));
-        command.creation_flags(CREATE_NO_WINDOW | CREATE_SUSPENDED);
+        // Without a console there is nobody who would hold on to the streams for it.
+        command.creation_flags(DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP | CREATE_SUSPENDED);
         let mut child = command.spawn()?;
         if let Err(error) = processes::assign(&self.job, child.as_raw_handle()) {
             let _ = child.kill();

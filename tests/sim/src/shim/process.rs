@@ -83,6 +83,9 @@ fn working_folder(record: &Record, cwd: &str) -> Result<PathBuf, String> {
         return Ok(path.to_owned());
     }
     let of_windows = cwd.contains('\\') || cwd.as_bytes().get(1) == Some(&b':');
+    if cwd.is_empty() && cfg!(windows) {
+        return Ok(PathBuf::from(r"C:\"));
+    }
     if cwd.is_empty() || (of_windows && !cfg!(windows)) {
         let bundle = PathBuf::from(&record.bundle);
         return Ok(if bundle.is_dir() {
@@ -99,6 +102,10 @@ pub fn spawn_error(error: &io::Error) -> String {
     const NOT_EXECUTABLE: i32 = 8;
     if cfg!(unix) && error.raw_os_error() == Some(NOT_EXECUTABLE) {
         return "%1 is not a valid Win32 application.".to_owned();
+    }
+    if error.kind() == io::ErrorKind::NotFound {
+        // The standard library looks the program up itself, and says so in its own words.
+        return "The system cannot find the file specified.".to_owned();
     }
     error_text(error)
 }
