@@ -115,8 +115,13 @@ fn a_program_that_is_not_there_stops_the_container_with_1() {
 fn a_container_may_outlive_its_init_process() {
     let node = TestNode::new();
     node.start("w", FOREVER);
-    let hold = Fault::new("shim", Point::ProcessEnded, Action::Delay { ms: 1500 });
-    node.sim.inject(hold).unwrap();
+    let go_on = node.path("go-on");
+    let hold = Action::Hold {
+        until: go_on.clone(),
+    };
+    node.sim
+        .inject(Fault::new("shim", Point::ProcessEnded, hold))
+        .unwrap();
     node.ok(&["kill", "w"]);
     wait_for("the end of init", || {
         node.container("w").processes[0].exit_code
@@ -131,6 +136,7 @@ fn a_container_may_outlive_its_init_process() {
     let text = "cannot delete container w that is not stopped: running";
     assert_eq!(node.run(&["delete", "w"]), Said::refused(text));
     assert_eq!(node.run(&["exec", "w", "sh", "-c", "exit 6"]).code, 6);
+    fs::write(go_on, "").unwrap();
     assert_eq!(node.wait_for_end("w"), 0xC000_013A);
 }
 
@@ -228,11 +234,17 @@ fn an_old_shim_clobbers_a_new_container_of_the_same_id() {
     let node = TestNode::new();
     let bundle = node.start("d", FOREVER);
     let old_shim = u32::try_from(node.container("d").shim).unwrap();
-    let slow = Fault::new("shim", Point::SystemEnded, Action::Delay { ms: 800 }).times(1);
-    node.sim.inject(slow).unwrap();
+    let go_on = node.path("go-on");
+    let hold = Action::Hold {
+        until: go_on.clone(),
+    };
+    node.sim
+        .inject(Fault::new("shim", Point::SystemEnded, hold).times(1))
+        .unwrap();
     node.ok(&["delete", "--force", "d"]);
     node.ok(&["create", "-b", &bundle, "d"]);
     assert_eq!(node.list()[0]["status"], "created");
+    fs::write(go_on, "").unwrap();
     wait_for("the old shim's end", || {
         (!process_is_alive(old_shim)).then_some(())
     });
