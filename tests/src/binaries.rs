@@ -164,6 +164,23 @@ pub fn cache_folder() -> Result<PathBuf, Error> {
         .ok_or(Error::NoCache)
 }
 
+/// A cargo command in the workspace's root.
+///
+/// What an outer cargo says of the package that it runs is left out: build scripts that look at it
+/// (ring's does) would be run again, and all that depends on them be built again, each time.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace());
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        }) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
 /// The workspace's own executables.
 #[derive(Debug, Clone)]
 pub struct Workspace {
@@ -191,8 +208,8 @@ impl Workspace {
 
     /// Builds them, in cargo's release profile if `release`.
     pub fn build(release: bool) -> Result<Self, Error> {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(workspace()).args(["build", "--bins"]);
+        let mut cargo = cargo();
+        cargo.args(["build", "--bins"]);
         if release {
             cargo.args([
                 "--release",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
-use hcs_tests::binaries::{cache_folder, run, workspace};
+use hcs_tests::binaries::{self, cache_folder, run, workspace};
 
 use crate::args::{Generate, Part};
 use crate::generate::generate;
@@ -33,8 +33,8 @@ pub fn all() -> [(Part, fn() -> Result<Check>); 5] {
 
 /// A cargo command in the workspace's root.
 pub fn cargo(args: &[&str]) -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(workspace()).args(args);
+    let mut cargo = binaries::cargo();
+    cargo.args(args);
     cargo
 }
 
