@@ -160,6 +160,16 @@ impl Container {
         self.with(|spec| spec.bundle.path = Some(path))
     }
 
+    /// From a bundle in this folder of the node, made here with the configuration that the harness gives it.
+    pub fn in_bundle(mut self, folder: &Path) -> Result<Self> {
+        let config = Value::Object(self.config()).to_string();
+        let file = folder.join("config.json");
+        std::fs::create_dir_all(folder)
+            .and_then(|()| std::fs::write(&file, config))
+            .map_err(|source| Error::file("write", &file, source))?;
+        Ok(self.from_bundle(folder))
+    }
+
     /// With this inline configuration in place of the harness' own.
     #[must_use]
     pub fn from_config(self, config: Map<String, Value>) -> Self {

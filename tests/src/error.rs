@@ -142,6 +142,14 @@ pub enum Error {
         /// The last state seen, and what may explain it.
         evidence: String,
     },
+    /// Something is otherwise than a scenario expects.
+    #[error("not so: {what}\n{evidence}")]
+    Unexpected {
+        /// What was expected, and what was seen.
+        what: String,
+        /// What may explain it.
+        evidence: String,
+    },
     /// A control plane runs in this folder already.
     #[error("a control plane is running in {} (pid {pid})", .dir.display())]
     Running {

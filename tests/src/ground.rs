@@ -240,6 +240,17 @@ impl Machine {
         }
     }
 
+    /// The processes of its runhcs: calls under way, and the containers' shims. None are told under wine.
+    pub fn runhcs_processes(&self) -> Vec<String> {
+        match (&self.windows, &self.sim) {
+            (None, Some(sim)) => runhcs_sim::platform::processes_of_executable(sim.executable())
+                .into_iter()
+                .map(|pid| format!("{} {}", pid, crate::process::command_line(pid)))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Ends a container's shim as a crash does.
     pub fn kill_process(&self, pid: u32) {
         match &self.windows {

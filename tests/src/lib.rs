@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod binaries;
+pub mod calm;
 pub mod certificates;
 mod container;
 pub mod control_plane;

@@ -41,6 +41,11 @@ impl Live {
         &self.uid
     }
 
+    /// The ids of its containers, as a glob for faults.
+    pub fn container_ids(&self) -> String {
+        format!("hc-{}-*", self.uid)
+    }
+
     /// The object as the API server has it.
     pub async fn object(&self) -> Result<HcsContainer> {
         self.api()
@@ -157,11 +162,15 @@ impl Live {
 
     /// Changes a part of the spec by a JSON merge patch.
     pub async fn patch_spec(&self, spec: Value) -> Result {
-        let patch = json!({"spec": spec});
+        self.patch(json!({"spec": spec})).await
+    }
+
+    /// Changes a part of the object by a JSON merge patch.
+    pub async fn patch(&self, patch: Value) -> Result {
         self.api()
             .patch(&self.name, &PatchParams::default(), &Patch::Merge(patch))
             .await
-            .map_err(Error::api(format!("change the spec of {}", self.name)))?;
+            .map_err(Error::api(format!("change {}", self.name)))?;
         Ok(())
     }
 

@@ -10,10 +10,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use runhcs_sim::SimNode;
+use runhcs_sim::{CallRecord, SimNode};
 
 use crate::eventually::eventually;
 use crate::ground::{Ground, Machine};
+use crate::live::Live;
 use crate::operator::Operator;
 use crate::process::Spawn;
 use crate::scenario::PATIENCE;
@@ -142,6 +143,47 @@ impl Node {
     /// Ids of the containers that the node's runhcs knows of, whoever made them.
     pub fn containers(&self) -> Result<Vec<String>> {
         self.machine.containers()
+    }
+
+    /// What is there of containers, whoever made them: processes of the node's runhcs, and the agent's files.
+    pub fn leftovers(&self) -> Result<Vec<String>> {
+        let mut left = self.machine.runhcs_processes();
+        for folder in ["bundles", "records", "scratch"] {
+            let folder = self.agent.data_dir().join(folder);
+            let entries = match std::fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(source) => return Err(Error::file("list", &folder, source)),
+            };
+            left.extend(
+                entries
+                    .flatten()
+                    .map(|entry| entry.path().display().to_string()),
+            );
+        }
+        Ok(left)
+    }
+
+    /// The simulator's account of the calls that were about this object's containers, the oldest first.
+    pub fn calls_about(&self, object: &Live) -> Result<Vec<CallRecord>> {
+        let prefix = format!("hc-{}-", object.uid());
+        let calls = self.sim().calls();
+        let mut calls =
+            calls.map_err(|source| Error::file("read the calls of", &self.dir, source))?;
+        calls.retain(|call| call.id.starts_with(&prefix));
+        Ok(calls)
+    }
+
+    /// Waits until runhcs was called with this verb for one of this object's containers, and is not done yet.
+    pub async fn is_amid(&self, verb: &str, object: &Live) -> Result<CallRecord> {
+        let what = format!("{verb} of {} is under way", object.name());
+        eventually(PATIENCE, &what, || async {
+            let calls = self.calls_about(object)?;
+            let under_way = |call: &&CallRecord| call.verb == verb && call.exit_code.is_none();
+            let found = calls.iter().find(under_way).cloned();
+            Ok(found.ok_or((calls, self.agent.log_tail(20))))
+        })
+        .await
     }
 
     /// The verbs of all calls of the node's runhcs so far, the oldest first.

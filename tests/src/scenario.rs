@@ -139,8 +139,8 @@ impl Scenario {
         self.control_plane.audit().from_now()
     }
 
-    /// Deletes all containers of the scenario, and waits until the objects are gone and `node`'s runhcs knows of no
-    /// container more: what every scenario should be able to say at its end.
+    /// Deletes all containers of the scenario, and waits until the objects are gone and `node` has no container, no
+    /// process of its runhcs and no file of the agent's more: what every scenario should be able to say at its end.
     pub async fn leaves_nothing_on(&self, node: &Node) -> Result {
         let api = self.containers();
         api.delete_collection(&DeleteParams::default(), &ListParams::default())
@@ -151,9 +151,9 @@ impl Scenario {
             let objects = api.list(&ListParams::default()).await;
             let objects = objects.map_err(Error::api("list the containers"))?;
             let names: Vec<String> = objects.iter().map(ResourceExt::name_any).collect();
-            let on_node = node.containers()?;
-            let none = names.is_empty() && on_node.is_empty();
-            Ok(none.then_some(()).ok_or((names, on_node)))
+            let (on_node, left) = (node.containers()?, node.leftovers()?);
+            let empty = names.is_empty() && on_node.is_empty() && left.is_empty();
+            Ok(empty.then_some(()).ok_or((names, on_node, left)))
         })
         .await
         .map_err(|error| error.with_evidence(&self.evidence()))

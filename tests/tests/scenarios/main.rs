@@ -4,9 +4,11 @@
 // Clippy allows these in test functions, and all of this is tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bad_input;
 mod control_plane;
 mod lifecycle;
 mod reaches_running;
 mod rights;
 mod schema_rules;
+mod simulated;
 mod walks_the_states;

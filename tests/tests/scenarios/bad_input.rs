@@ -1,0 +1,9 @@
+//! What users write that cannot come true: each is said by a condition and an Event, costs next to nothing while it
+//! stays, leaves nothing behind, and comes true once it is put right.
+#![cfg(test)]
+
+mod bundles;
+mod deleted_early;
+mod odd_paths;
+mod roots;
+mod shared_bundle;

@@ -1,0 +1,55 @@
+//! Scenarios that only a simulated runhcs can play: it is told to be slow, to hang, to fail, to die, to print garbage
+//! and to be away. With the real runhcs they are skipped, by this module's name.
+#![cfg(test)]
+
+mod fault_points;
+mod hung;
+mod list_fails;
+mod missing_runtime;
+mod scratch;
+mod spec_changes;
+
+use std::path::PathBuf;
+
+use hcs_tests::Node;
+use runhcs_sim::{Action, Fault, Point};
+
+/// A call that never ends.
+fn hangs(verb: &str) -> Fault {
+    Fault::new(verb, Point::Begin, Action::Hang)
+}
+
+/// A call that fails as nothing else does.
+fn fails(verb: &str, point: Point) -> Fault {
+    let action = Action::Fail {
+        exit_code: 1,
+        stderr: "the moon is in the wrong phase".to_owned(),
+    };
+    Fault::new(verb, point, action)
+}
+
+/// A call that is killed.
+fn dies(verb: &str, point: Point) -> Fault {
+    Fault::new(verb, point, Action::Die)
+}
+
+/// Calls that go on once they are let go.
+struct Gate(PathBuf);
+
+impl Gate {
+    /// A closed one.
+    fn on(node: &Node) -> Self {
+        Self(node.dir().join("gate"))
+    }
+
+    /// A call that waits there.
+    fn holds(&self, node: &Node, verb: &str, point: Point) -> Fault {
+        let until = node.path(&self.0).into();
+        Fault::new(verb, point, Action::Hold { until })
+    }
+
+    /// Lets all calls go.
+    fn open(&self) {
+        std::fs::write(&self.0, "").unwrap();
+    }
+}
