@@ -65,10 +65,11 @@ async fn remove_object<R: Runtime>(ctx: &Context<R>, uid: &str) {
         ctx.table.forget(&id);
     }
     let known_spec = record.as_ref().and_then(|record| record.last_known.clone());
-    let scratch = known_spec
-        .as_ref()
-        .and_then(|object| object.spec.scratch.as_ref());
-    if let Err(error) = remove_files(ctx, uid, scratch) {
+    // Where no spec is known, a disk that somebody may want is kept.
+    let policy = known_spec.map_or(ReclaimPolicy::Retain, |object| {
+        reclaim_policy(object.spec.scratch.as_ref())
+    });
+    if let Err(error) = remove_files(ctx, uid, policy) {
         tracing::warn!(uid, %error, "files of an object that is gone stay");
         return;
     }
@@ -81,11 +82,16 @@ async fn remove_object<R: Runtime>(ctx: &Context<R>, uid: &str) {
     }
 }
 
+/// What becomes of the disk of an object with this scratch; one that it asks for no longer goes.
+pub fn reclaim_policy(scratch: Option<&Scratch>) -> ReclaimPolicy {
+    scratch.map_or(ReclaimPolicy::Delete, |scratch| scratch.reclaim_policy)
+}
+
 /// Removes an object's bundles, and its scratch unless it is to be retained.
 pub fn remove_files<R>(
     ctx: &Context<R>,
     uid: &str,
-    scratch: Option<&Scratch>,
+    scratch: ReclaimPolicy,
 ) -> Result<(), ScratchError> {
     for id in bundle_ids(ctx).filter(|id| parse_container_id(id).is_some_and(|(u, _)| u == uid)) {
         let folder = bundles(&ctx.data).join(&id);
@@ -100,9 +106,7 @@ pub fn remove_files<R>(
             _ => {}
         }
     }
-    // Where the spec is no longer known, a disk that somebody may want is kept.
-    let policy = scratch.map_or(ReclaimPolicy::Delete, |scratch| scratch.reclaim_policy);
-    ScratchFolder::new(&ctx.data, uid).reclaim(policy)
+    ScratchFolder::new(&ctx.data, uid).reclaim(scratch)
 }
 
 fn bundle_ids<R>(ctx: &Context<R>) -> impl Iterator<Item = String> {

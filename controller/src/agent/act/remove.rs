@@ -200,7 +200,8 @@ impl<R: Runtime> Actor<'_, R> {
         if self.record.released {
             self.save().await?;
         } else {
-            sweep::remove_files(self.ctx, &uid, self.object.spec.scratch.as_ref())
+            let policy = sweep::reclaim_policy(self.object.spec.scratch.as_ref());
+            sweep::remove_files(self.ctx, &uid, policy)
                 .map_err(|e| ActError::step(Reason::NodeStorageFailed, e.to_string()))?;
         }
         self.ctx.release_claims(&self.record.object);

@@ -137,7 +137,8 @@ impl Roots {
         let root = self.folders.iter().find(|root| is_below(&admitted, root));
         let root = root.cloned().unwrap_or_default();
         let io = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => PathError::Missing {
+            // Windows says "not found" also of what would lie in a file.
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => PathError::Missing {
                 path: path.to_owned(),
             },
             _ => PathError::Io {
