@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+/// Go's report of an access through a pointer to nothing.
+pub const NIL_POINTER: &str = "panic: runtime error: invalid memory address or nil pointer dereference\n[signal 0xc0000005 \
+     code=0x1 addr=0x50 pc=0x0]";
+
 /// A failed call: `Display` is the text on standard error.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -88,7 +92,7 @@ pub enum Failure {
     #[error("unknown shim failure, exit code {0}")]
     SilentShim(u32),
     /// The program reads memory that is not there: Go's report, exit code 2.
-    #[error("{0}\n\ngoroutine 1 [running]:\nmain.main()\nexit status 2")]
+    #[error("{0}\n\ngoroutine 1 [running]:\nmain.main()")]
     Panic(&'static str),
     /// A fault that was asked for.
     #[error("{text}")]

@@ -5,10 +5,9 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::flags::Parsed;
-use crate::calls;
 use crate::failure::Failure;
 use crate::outcome::Outcome;
-use crate::platform::open_error_text;
+use crate::platform::{error_text, open_error_text};
 
 /// An open log, or none.
 #[derive(Debug)]
@@ -26,7 +25,12 @@ impl Log {
             let path = PathBuf::from(path);
             let opened = File::options().create(true).append(true).open(&path);
             file = Some(opened.map_err(|error| {
-                let reason = open_error_text(&path, &error);
+                // The system's own words: this is before anything else has happened.
+                let reason = if cfg!(windows) {
+                    error_text(&error)
+                } else {
+                    open_error_text(&path, &error)
+                };
                 Failure::File {
                     operation: "open",
                     path,
@@ -46,14 +50,27 @@ impl Log {
         let Some(mut file) = self.file.as_ref().filter(|_| !outcome.stderr.is_empty()) else {
             return;
         };
-        let (time, text) = (calls::now(), String::from_utf8_lossy(&outcome.stderr));
-        let line = if self.json {
-            let line = serde_json::json!({"level": "error", "msg": text, "time": time});
-            format!("{line}\n")
-        } else {
-            format!("time={time:?} level=error msg={text:?}\n")
-        };
         // A log that cannot be written must not change what the call does.
-        let _ = file.write_all(line.as_bytes());
+        let _ = file.write_all(line(&outcome.stderr, self.json).as_bytes());
+    }
+}
+
+/// Puts the log's line before a failure's text: until the log is open, that is where it goes.
+pub fn failed_without_log(mut outcome: Outcome) -> Outcome {
+    let line = line(&outcome.stderr, false);
+    outcome.stderr.splice(0..0, line.into_bytes());
+    outcome
+}
+
+fn line(text: &[u8], json: bool) -> String {
+    let text = String::from_utf8_lossy(text);
+    let time = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    if json {
+        format!(
+            "{}\n",
+            serde_json::json!({"level": "error", "msg": text, "time": time})
+        )
+    } else {
+        format!("time={time:?} level=error msg={text:?}\n")
     }
 }

@@ -15,7 +15,7 @@ use crate::registry::Registry;
 use crate::systems::Systems;
 use crate::verbs;
 use flags::{FlagError, Parsed};
-use log::Log;
+use log::{Log, failed_without_log};
 use table::{GLOBAL_FLAGS, HELP, Verb};
 
 /// Runs a command line, without the program; the caller prints and exits.
@@ -29,7 +29,10 @@ pub fn run(args: &[String]) -> Outcome {
     let mut call = Call::begin(&node, args);
     let global = match flags::parse(GLOBAL_FLAGS, args) {
         Ok(global) => global,
-        Err(error) => return finish(&call, None, refused_by_program(&error)),
+        Err(error) => {
+            let outcome = failed_without_log(refused_by_program(&error));
+            return finish(&call, None, outcome);
+        }
     };
     if global.is_true("help") {
         return finish(&call, None, Outcome::printed(help::of_program()));
@@ -41,7 +44,8 @@ pub fn run(args: &[String]) -> Outcome {
         Ok(log) => log,
         Err(failure) => {
             let text = format!("{failure}\n\n{}", help::of_program());
-            return finish(&call, None, Outcome::failed(&failure).after(&text));
+            let outcome = log_failure(&failure).after(&text);
+            return finish(&call, None, outcome);
         }
     };
     if let Err(error) = node.prepare(root(&global)) {
@@ -74,6 +78,16 @@ fn finish(call: &Call, log: Option<&Log>, outcome: Outcome) -> Outcome {
     }
     call.record_finished(outcome.exit_code);
     outcome
+}
+
+/// A log that cannot be opened is told of where the log would be: on standard error. One whose
+/// format is unknown is open by then.
+fn log_failure(failure: &Failure) -> Outcome {
+    let outcome = Outcome::failed(failure);
+    match failure {
+        Failure::LogFormat(_) => outcome,
+        _ => failed_without_log(outcome),
+    }
 }
 
 fn refused_by_program(error: &FlagError) -> Outcome {

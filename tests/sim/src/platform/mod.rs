@@ -102,13 +102,18 @@ pub fn error_text(error: &io::Error) -> String {
     }
 }
 
-/// As [`error_text`], for an open of `path`: Windows tells a missing folder from a missing file.
+/// Why `path` cannot be opened: Windows tells a missing folder from a missing file. Always in the
+/// words of Windows itself, which other systems that run Windows programs have in their own.
 pub fn open_error_text(path: &Path, error: &io::Error) -> String {
-    let folder_missing = path
-        .parent()
-        .is_some_and(|p| !p.as_os_str().is_empty() && !p.is_dir());
-    if !cfg!(windows) && error.kind() == io::ErrorKind::NotFound && folder_missing {
-        return "The system cannot find the path specified.".to_owned();
+    if error.kind() != io::ErrorKind::NotFound {
+        return error_text(error);
     }
-    error_text(error)
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    if folder.is_some_and(|folder| !folder.is_dir()) {
+        "The system cannot find the path specified.".to_owned()
+    } else {
+        "The system cannot find the file specified.".to_owned()
+    }
 }

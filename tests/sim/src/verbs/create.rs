@@ -8,7 +8,7 @@ use std::process::Child;
 
 use crate::calls;
 use crate::context::Context;
-use crate::failure::{Failure, HcsReason};
+use crate::failure::{Failure, HcsReason, NIL_POINTER};
 use crate::faults::Point;
 use crate::ipc::{Connection, Request};
 use crate::names;
@@ -23,7 +23,8 @@ use super::pid_file;
 use super::start;
 
 /// Go's report of an access through a pointer to nothing.
-const NO_POINTER: &str = "panic: runtime error: invalid memory address or nil pointer dereference";
+const NIL_POINTER: &str = "panic: runtime error: invalid memory address or nil pointer dereference\n[signal 0xc0000005 \
+     code=0x1 addr=0x50 pc=0x0]";
 
 /// Creates a container.
 pub fn run(context: &Context) -> Result<Outcome, Failure> {
@@ -104,7 +105,7 @@ fn load_spec(context: &Context) -> Result<Spec, Failure> {
             reason,
         }
     })?;
-    Spec::parse(&text)?.ok_or(Failure::Panic(NO_POINTER))
+    Spec::parse(&text)?.ok_or(Failure::Panic(NIL_POINTER))
 }
 
 fn new_record(context: &Context, spec: &mut Spec) -> Result<Record, Failure> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::container::{Container, Status};
 use crate::context::Context;
-use crate::failure::{Failure, SpecProblem};
+use crate::failure::{Failure, NIL_POINTER, SpecProblem};
 use crate::faults::Point;
 use crate::outcome::Outcome;
 use crate::platform::open_error_text;
@@ -15,7 +15,8 @@ use super::create::{launch, wait};
 use super::pid_file;
 
 /// Go's report of an access through a pointer to nothing.
-const NO_POINTER: &str = "panic: runtime error: invalid memory address or nil pointer dereference";
+const NIL_POINTER: &str = "panic: runtime error: invalid memory address or nil pointer dereference\n[signal 0xc0000005 \
+     code=0x1 addr=0x50 pc=0x0]";
 
 /// Runs a process; unless detached, waits for it and ends with its exit code.
 pub fn run(context: &Context) -> Result<Outcome, Failure> {
@@ -67,7 +68,7 @@ fn process(context: &Context, container: &Container) -> Result<Process, Failure>
         return Err(SpecProblem::NoArguments.into());
     }
     let own = container.record.spec.process.clone();
-    let mut process = own.ok_or(Failure::Panic(NO_POINTER))?;
+    let mut process = own.ok_or(Failure::Panic(NIL_POINTER))?;
     process.args = parsed.args[1..].to_vec();
     if let Some(cwd) = parsed.value("cwd").filter(|cwd| !cwd.is_empty()) {
         cwd.clone_into(&mut process.cwd);
