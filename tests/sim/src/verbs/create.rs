@@ -22,10 +22,6 @@ use crate::spec::Spec;
 use super::pid_file;
 use super::start;
 
-/// Go's report of an access through a pointer to nothing.
-const NIL_POINTER: &str = "panic: runtime error: invalid memory address or nil pointer dereference\n[signal 0xc0000005 \
-     code=0x1 addr=0x50 pc=0x0]";
-
 /// Creates a container.
 pub fn run(context: &Context) -> Result<Outcome, Failure> {
     create(context)?;

@@ -14,10 +14,6 @@ use crate::spec::Process;
 use super::create::{launch, wait};
 use super::pid_file;
 
-/// Go's report of an access through a pointer to nothing.
-const NIL_POINTER: &str = "panic: runtime error: invalid memory address or nil pointer dereference\n[signal 0xc0000005 \
-     code=0x1 addr=0x50 pc=0x0]";
-
 /// Runs a process; unless detached, waits for it and ends with its exit code.
 pub fn run(context: &Context) -> Result<Outcome, Failure> {
     let pid_path = pid_file::absolute(context.parsed.text("pid-file"))?;
