@@ -90,6 +90,8 @@ pub enum Part {
     Unit,
     /// Tests on a real control plane.
     Scenarios,
+    /// The Windows build, its unit tests and the scenarios on Windows nodes, under wine.
+    Windows,
 }
 
 /// Arguments of `generate`.

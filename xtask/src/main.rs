@@ -11,6 +11,7 @@ mod samples;
 mod stack;
 mod test;
 mod updown;
+mod windows;
 
 use std::process::ExitCode;
 

@@ -12,6 +12,7 @@ use runhcs_sim::SimNode;
 
 use crate::args::{self, Part};
 use crate::checks::{self, Check};
+use crate::windows;
 
 /// Scenarios mostly wait: more of them at once than there are processors.
 const SCENARIO_THREADS: &str = "8";
@@ -30,13 +31,15 @@ impl Counts {
         failed: 1,
         skipped: 0,
     };
-    const SKIPPED: Self = Self {
+    /// One that was skipped.
+    pub const SKIPPED: Self = Self {
         passed: 0,
         failed: 0,
         skipped: 1,
     };
 
-    fn add(&mut self, other: Self) {
+    /// Adds others.
+    pub fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
@@ -89,6 +92,7 @@ pub fn test(args: &args::Test) -> Result<ExitCode> {
     for (part, tests) in [
         (Part::Unit, unit as fn(_) -> _),
         (Part::Scenarios, scenarios),
+        (Part::Windows, windows),
     ] {
         if !wanted(part) {
             continue;
@@ -146,8 +150,32 @@ fn unit(filter: Option<&str>) -> Result<Counts> {
     Ok(counts)
 }
 
-/// The integration tests: the scenarios, on one control plane that is started here, and the others.
+/// The integration tests: the scenarios, and the others.
 fn scenarios(filter: Option<&str>) -> Result<Counts> {
+    on_a_control_plane(|shared| {
+        let mut cargo = checks::cargo(&["test", "--workspace", "--no-fail-fast", "--test", "*"]);
+        cargo
+            .args(filter)
+            .env("RUST_TEST_THREADS", SCENARIO_THREADS);
+        shared(&mut cargo);
+        run_tests(cargo)
+    })
+}
+
+/// The Windows build, its unit tests, and the scenarios on Windows nodes.
+fn windows(filter: Option<&str>) -> Result<Counts> {
+    let mut counts = windows::unit(filter)?;
+    counts.add(on_a_control_plane(|shared| {
+        windows::scenarios(filter, shared)
+    })?);
+    Ok(counts)
+}
+
+/// Runs tests on one control plane that is started for them. They find it, and the workspace's executables, by what the
+/// function that they are given adds to their command.
+fn on_a_control_plane(
+    tests: impl FnOnce(&dyn Fn(&mut Command)) -> Result<Counts>,
+) -> Result<Counts> {
     for name in binaries::CONTROL_PLANE {
         binaries::control_plane(name)?;
     }
@@ -159,13 +187,11 @@ fn scenarios(filter: Option<&str>) -> Result<Counts> {
         std::fs::remove_dir_all(&old_nodes).context("failed to remove the last run's nodes")?;
     }
     let control_plane = runtime.block_on(ControlPlane::start(&dir))?;
-    let mut cargo = checks::cargo(&["test", "--workspace", "--no-fail-fast", "--test", "*"]);
-    cargo
-        .args(filter)
-        .env(control_plane::SHARED, &dir)
-        .env(binaries::BIN_DIR, executables.folder())
-        .env("RUST_TEST_THREADS", SCENARIO_THREADS);
-    let mut counts = run_tests(cargo)?;
+    let mut counts = tests(&|command| {
+        command
+            .env(control_plane::SHARED, &dir)
+            .env(binaries::BIN_DIR, executables.folder());
+    })?;
     control_plane.all_running()?;
     if leftovers(&dir)? {
         counts.add(Counts::FAILED);
@@ -199,7 +225,7 @@ fn leftovers(dir: &std::path::Path) -> Result<bool> {
 
 /// Runs cargo test, shows what it prints, and sums up the closing lines of all its runners. A run that fails without a
 /// failed test (it did not compile, it crashed) counts as one.
-fn run_tests(mut cargo: Command) -> Result<Counts> {
+pub fn run_tests(mut cargo: Command) -> Result<Counts> {
     let text = format!("{cargo:?}");
     let mut child = cargo
         .stdout(Stdio::piped())

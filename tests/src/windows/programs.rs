@@ -4,13 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use super::Toolchain;
 use super::cached::{self, Key};
 use super::toolchain::TARGET;
+use super::{Prefix, Toolchain};
 use crate::{Error, binaries};
 
-/// The packages whose executables scenarios need.
-const PACKAGES: [&str; 3] = ["hcs-operator", "runhcs-sim", "hcs-tests"];
+/// The packages that are built for Windows: those whose executables scenarios need, and what they are made of.
+const PACKAGES: [&str; 5] = [
+    "hcs-operator",
+    "runhcs-sim",
+    "runhcs",
+    "hcs-crds",
+    "hcs-tests",
+];
 
 /// Names a folder that holds the workspace's Windows executables already.
 pub const BIN_DIR: &str = "HCS_TESTS_WINDOWS_BIN_DIR";
@@ -30,22 +36,27 @@ impl Executables {
                 folder: folder.into(),
             });
         }
-        let target = binaries::target_folder()?.join("windows");
+        let target = target()?;
         if !target.is_dir() {
             eprintln!(
-                "Building the Windows executables: this takes about 10 minutes the first time on two cores"
+                "Building for Windows: this takes about 10 minutes the first time on two cores"
             );
         }
-        let mut cargo = toolchain.cargo("build");
-        cargo
-            .current_dir(binaries::workspace())
-            .args(["--quiet", "--bins", "--target-dir"])
-            .arg(&target);
-        cargo.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
+        // The tests too: without them, what all share would be built again with other features for them.
+        let mut cargo = cargo(toolchain, "build")?;
+        cargo.args(["--bins", "--tests"]);
         binaries::run(cargo, "cargo build of the Windows executables")?;
         Ok(Self {
             folder: target.join(TARGET).join("debug"),
         })
+    }
+
+    /// A command that runs the packages' own tests on a Windows machine.
+    pub fn tests(toolchain: &Toolchain, machine: &Prefix) -> Result<Command, Error> {
+        let mut cargo = cargo(toolchain, "test")?;
+        cargo.args(["--no-fail-fast", "--bins", "--tests"]);
+        cargo.envs(machine.envs()).env(RUNNER, machine.wine());
+        Ok(cargo)
     }
 
     /// The operator: agent, controller and service.
@@ -62,6 +73,23 @@ impl Executables {
     pub fn workload(&self) -> PathBuf {
         self.folder.join("hcs-test-workload.exe")
     }
+}
+
+/// Says which program runs executables of the target.
+const RUNNER: &str = "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER";
+
+fn target() -> Result<PathBuf, Error> {
+    Ok(binaries::target_folder()?.join("windows"))
+}
+
+fn cargo(toolchain: &Toolchain, verb: &str) -> Result<Command, Error> {
+    let mut cargo = toolchain.cargo(verb);
+    cargo
+        .current_dir(binaries::workspace())
+        .arg("--target-dir")
+        .arg(target()?);
+    cargo.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
+    Ok(cargo)
 }
 
 /// The real `runhcs.exe`, of the release that `tests/windows/runhcs/go.mod` pins.

@@ -96,7 +96,9 @@ impl Toolchain {
                 cargo
                     .arg(verb)
                     .arg("-Zbuild-std=std,panic_abort")
-                    .env("RUSTC_BOOTSTRAP", "1");
+                    .env("RUSTC_BOOTSTRAP", "1")
+                    // Of the workspace's packages alone; RUSTFLAGS would concern the standard library too.
+                    .args(["-Zwarnings", "--config", "build.warnings=\"deny\""]);
                 if let Ok(path) = std::env::join_paths(folders) {
                     cargo.env("PATH", path);
                 }

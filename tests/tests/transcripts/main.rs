@@ -27,8 +27,12 @@ fn recorded() -> PathBuf {
 /// Plays the script and compares with what is recorded.
 fn says_what_is_recorded(machine: Machine) -> Result {
     let mut player = Player::on(machine);
-    script::play(&mut player)?;
+    let played = script::play(&mut player);
     let said = player.transcript();
+    if let Err(error) = played {
+        let start = said.len().saturating_sub(2000);
+        return Err(format!("{error}, after:\n{}", said.get(start..).unwrap_or(&said)).into());
+    }
     if std::env::var_os("HCS_TESTS_RECORD").is_some() && player.is_real() {
         std::fs::write(recorded(), &said)?;
         return Ok(());
