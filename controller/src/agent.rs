@@ -21,6 +21,8 @@ mod claims;
 mod context;
 mod events;
 mod exits;
+#[cfg(test)]
+mod fixtures;
 pub mod host_policy;
 mod kube_api;
 mod plan;

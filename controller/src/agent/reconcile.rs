@@ -25,6 +25,8 @@ use super::validate;
 
 mod finish;
 mod look;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 use finish::publish;
@@ -141,7 +143,7 @@ impl<R: Runtime> Run<'_, R> {
                 Step::Wait { .. } | Step::Settled { .. } => return Ok(Outcome::Planned(step)),
                 _ => self.carry_out(&step, started).await?,
             }
-            if step == Step::Finalize && self.record.trouble.is_none() {
+            if step == Step::Finalize && !self.has_trouble(StepKind::Finalize) {
                 return Ok(Outcome::Gone);
             }
             if step == Step::DeleteObject {

@@ -38,7 +38,8 @@ pub enum Health {
 pub struct Relist {
     wanted: AtomicU64,
     request: Notify,
-    done: watch::Sender<u64>,
+    /// The number of the last list, and whether it succeeded.
+    done: watch::Sender<(u64, bool)>,
     health: watch::Sender<Health>,
 }
 
@@ -47,7 +48,7 @@ impl Default for Relist {
         Self {
             wanted: AtomicU64::new(0),
             request: Notify::new(),
-            done: watch::Sender::new(0),
+            done: watch::Sender::new((0, false)),
             health: watch::Sender::new(Health::Unknown),
         }
     }
@@ -64,8 +65,8 @@ impl Relist {
         let number = self.wanted.fetch_add(1, Ordering::SeqCst) + 1;
         let mut done = self.done.subscribe();
         self.request.notify_one();
-        let arrived = done.wait_for(|done| *done >= number).await.is_ok();
-        arrived && *self.health.borrow() == Health::Responds
+        let listed = done.wait_for(|(done, _)| *done >= number).await;
+        listed.is_ok_and(|done| done.1)
     }
 
     /// Lists until dropped; sends the ids of containers that changed.
@@ -99,7 +100,7 @@ impl Relist {
                     }
                 }
             }
-            self.done.send_replace(number);
+            self.done.send_replace((number, failures == 0));
             let pause = if failures == 0 {
                 interval
             } else {

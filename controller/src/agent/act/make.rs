@@ -72,6 +72,9 @@ impl<R: Runtime> Actor<'_, R> {
             .take(&self.record.object, &prepared.claims)
             .map_err(|e| ActError::step(Reason::BundleInUse, e.to_string()))?;
         self.hold_object().await?;
+        if !self.earlier_is_settled().await? {
+            return Ok(());
+        }
         let wanted = desired(self.object);
         if self.record.attempt > 0 && self.record.applied.restart_request != wanted.restart_request
         {
@@ -109,6 +112,20 @@ impl<R: Runtime> Actor<'_, R> {
         Ok(())
     }
 
+    /// Whether nothing is left of an attempt whose create may have had an effect. Without a list
+    /// that tells, there is no next attempt, so that an object never has two containers.
+    async fn earlier_is_settled(&mut self) -> Result<bool, ActError> {
+        if self.record.stage != Stage::Creating {
+            return Ok(true);
+        }
+        if !self.ctx.relist.refresh().await {
+            let message = "runhcs list fails, so what became of the last create is not known";
+            return Err(ActError::step(Reason::ListFailed, message));
+        }
+        let left = self.ctx.table.of_object(&self.record.object.uid);
+        Ok(left.is_empty())
+    }
+
     /// Takes a handle of the shim, so that its end is seen and its pid cannot become another's.
     pub fn watch_shim(&mut self, id: &str, pid: Option<u32>) {
         let Some(pid) = pid else {
@@ -138,12 +155,14 @@ impl<R: Runtime> Actor<'_, R> {
             error.kind,
             ErrorKind::BundleInvalid | ErrorKind::StorageFailed | ErrorKind::FileNotFound
         );
-        if clear {
+        let known = if clear {
+            self.record.stage = Stage::Deleted;
             self.ctx.table.set(id, Observed::Absent, None);
+            true
         } else {
-            self.ctx.relist.refresh().await;
-        }
-        if self.ctx.table.get(id).observed == Observed::Absent {
+            self.ctx.relist.refresh().await
+        };
+        if known && self.ctx.table.get(id).observed == Observed::Absent {
             self.remove_bundle(id);
         }
         Err(Self::failed(error, Reason::CreateFailed))

@@ -75,11 +75,9 @@ impl<R: Runtime> Actor<'_, R> {
         {
             Ok(_) => {}
             Err(error) if is_gone(error.kind) => {}
-            Err(error) if error.kind == ErrorKind::NotStopped => {
-                self.ctx.relist.refresh().await;
-                return Ok(());
-            }
-            Err(error) if reason_of(error.kind).is_some() => {
+            Err(error)
+                if error.kind == ErrorKind::NotStopped || reason_of(error.kind).is_some() =>
+            {
                 return self.unclear(&error, Reason::DeleteFailed).await;
             }
             Err(_) => return self.remove_by_force(&id).await,

@@ -37,6 +37,10 @@ impl<R: Runtime> Run<'_, R> {
         Outcome::Invalid(message)
     }
 
+    pub(super) fn has_trouble(&self, kind: StepKind) -> bool {
+        self.record.trouble.as_ref().is_some_and(|t| t.step == kind)
+    }
+
     pub(super) fn retry_of(&self, kind: StepKind) -> Timestamp {
         match &self.record.trouble {
             Some(trouble) if trouble.step == kind => trouble.retry_after,
@@ -51,7 +55,7 @@ impl<R: Runtime> Run<'_, R> {
     ) -> Result<(), ReconcileError> {
         match result {
             Ok(()) => {
-                if self.record.trouble.as_ref().is_some_and(|t| t.step == step) {
+                if self.has_trouble(step) {
                     self.record.trouble = None;
                 }
                 Ok(())

@@ -1,0 +1,36 @@
+//! A node without Windows, runhcs or API server: what the agent's scenarios are played on.
+//!
+//! The scenarios run under tokio's paused time: an hour passes in no time at all, and the time of
+//! day that the agent sees passes with it.
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+mod api;
+mod node;
+mod objects;
+mod runtime;
+
+pub use api::{Answer, FakeApi, Said};
+pub use node::{NODE, Node, options};
+pub use objects::{Shape, short, uid};
+pub use runtime::{FakeRuntime, Manner, fails, hangs, late, panics, seen_by};
+
+/// The time of day, which passes as tokio's time does.
+pub fn paused_now() -> Timestamp {
+    static START: LazyLock<(Instant, Timestamp)> = LazyLock::new(|| {
+        let day = Timestamp::from_second(1_800_000_000).unwrap();
+        (Instant::now(), day)
+    });
+    let (start, day) = *START;
+    let now = tokio::time::Instant::now().into_std();
+    // The first test to ask has not always begun first.
+    day + now.saturating_duration_since(start) - start.saturating_duration_since(now)
+}
+
+/// Lets time pass, and with it all that was waiting for it.
+pub async fn pass(seconds: f64) {
+    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+}

@@ -1,0 +1,11 @@
+//! Reconciles as scenarios: an object, what happens, and exactly what the API server was told and
+//! runhcs was called with.
+
+mod api_failures;
+mod create_unclear;
+mod deletion;
+mod ending;
+mod looking;
+mod running;
+mod runtime_failures;
+mod stopping;

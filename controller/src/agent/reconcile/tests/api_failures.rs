@@ -1,0 +1,90 @@
+//! The API server refuses, or says nothing.
+
+use crate::agent::fixtures::{Answer, Node, Said, pass};
+
+#[tokio::test(start_paused = true)]
+async fn no_container_is_made_while_the_finalizer_cannot_be_set() {
+    for answer in [Answer::Refuses(409), Answer::Refuses(500), Answer::Silence] {
+        let node = Node::new().await;
+        node.has(node.object("web"));
+        node.api.next("finalizer", answer);
+        node.reconcile("web").await.unwrap_err();
+        let said = node.api.said();
+        assert_eq!(said[0], Said::AddsFinalizer("web".into()), "{answer:?}");
+        assert!(node.runtime.calls().is_empty(), "{answer:?}");
+        let said = node.converge("web").await;
+        assert_eq!(
+            said,
+            [
+                Said::AddsFinalizer("web".into()),
+                Said::status("web", "Running", "Running")
+            ]
+        );
+        assert_eq!(node.runtime.has(), [("web-1".into(), "running")]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_is_gone_gets_no_container() {
+    let node = Node::new().await;
+    node.has(node.object("web"));
+    node.api.remove("web");
+    let error = node.reconcile_cached("web").await.unwrap_err();
+    let action = crate::agent::reconcile::after_error(&error);
+    assert_eq!(action, kube::runtime::controller::Action::await_change());
+    assert!(node.runtime.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_made_anew_under_the_same_name_is_never_written_to() {
+    let node = Node::new().await;
+    node.has(node.object("web"));
+    let mut other = node.api.get("web").unwrap();
+    other["metadata"]["uid"] = "another".into();
+    node.api.put(other.clone());
+    node.reconcile_cached("web").await.unwrap_err();
+    assert!(node.runtime.calls().is_empty());
+    let now = node.api.get("web").unwrap();
+    assert_eq!(
+        now["metadata"]["finalizers"],
+        other["metadata"]["finalizers"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_that_could_not_be_written_is_written_next_and_the_container_left_alone() {
+    for answer in [Answer::Refuses(500), Answer::Silence] {
+        let node = Node::new().await;
+        node.has(node.object("web"));
+        node.api.next("status", answer);
+        node.reconcile("web").await.unwrap_err();
+        assert_eq!(node.runtime.calls().len(), 3, "{answer:?}");
+        node.api.said();
+        let written = [Said::status("web", "Running", "Running")];
+        assert_eq!(node.converge("web").await, written, "{answer:?}");
+        assert!(node.runtime.calls().is_empty(), "{answer:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_api_server_does_not_stop_what_is_under_way() {
+    let node = Node::new().await;
+    node.has(node.object("web"));
+    node.runtime.next("create", crate::agent::fixtures::late(3));
+    node.api.next("status", Answer::Silence);
+    let begun = tokio::time::Instant::now();
+    node.converge("web").await;
+    assert!(begun.elapsed().as_secs() < 20);
+    assert_eq!(node.runtime.has(), [("web-1".into(), "running")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_cannot_be_published_changes_nothing() {
+    let node = Node::running(|web| web).await;
+    node.api.next("event", Answer::Refuses(403));
+    node.ends(1, 3);
+    node.converge("web").await;
+    pass(11.0).await;
+    node.converge("web").await;
+    assert_eq!(node.runtime.has(), [("web-2".into(), "running")]);
+}
