@@ -84,7 +84,8 @@ pub fn build(release: bool) -> Result<Workspace> {
     eprintln!(
         "Building the operator and the simulator (a few minutes the first time, seconds later)"
     );
-    Ok(if release {
+    let given = std::env::var_os(binaries::BIN_DIR).is_some();
+    Ok(if release && !given {
         Workspace::build(true)?
     } else {
         Workspace::get()?

@@ -16,8 +16,10 @@ use serde_json::json;
 
 use crate::stack::Stack;
 
-/// Calls and writes at the same time: as many as the agent has under way.
-const PARALLEL: usize = 8;
+/// Calls and writes at the same time: as many as the agent has under way by default.
+fn parallel() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, usize::from)
+}
 
 const NAMESPACE: &str = "kube-public";
 
@@ -46,7 +48,7 @@ pub async fn runtime_rate(stack: &Stack, count: u32) -> Result<f64> {
     let started = Instant::now();
     stream::iter(bundles)
         .map(Ok::<_, anyhow::Error>)
-        .try_for_each_concurrent(PARALLEL, |(id, bundle)| {
+        .try_for_each_concurrent(parallel(), |(id, bundle)| {
             let runhcs = runhcs.clone();
             async move {
                 tokio::task::spawn_blocking(move || make_running(&runhcs, &id, &bundle)).await?
@@ -89,9 +91,11 @@ fn call(command: &mut Command) -> Result<()> {
 pub async fn api_rate(stack: &Stack, count: u32) -> Result<f64> {
     let containers: Api<HcsContainer> =
         Api::namespaced(stack.control_plane.client().await?, NAMESPACE);
+    let node = stack.nodes.first().context("there is no node")?;
     let names: Vec<String> = (0..count).map(|number| format!("raw{number}")).collect();
     for name in &names {
         let object = Container::named(name)
+            .on(node)
             .on_node_named("no-such-node")
             .running("/bin/sleep", ["100000"])
             .build(NAMESPACE)?;
@@ -100,7 +104,7 @@ pub async fn api_rate(stack: &Stack, count: u32) -> Result<f64> {
     let started = Instant::now();
     stream::iter(names)
         .map(Ok::<_, anyhow::Error>)
-        .try_for_each_concurrent(PARALLEL, |name| {
+        .try_for_each_concurrent(parallel(), |name| {
             let containers = containers.clone();
             async move {
                 let finalizer = json!({"metadata": {"finalizers": [hcs_crds::FINALIZER]}});
