@@ -59,13 +59,13 @@ impl Container {
 
     /// Its status.
     pub fn status(&self) -> Status {
-        status(&self.record, self.system)
+        status(self.record.shim, self.system)
     }
 }
 
-/// Status of a record whose system is in this state.
-pub fn status(record: &Record, system: Option<SystemState>) -> Status {
-    if record.shim == Some(0) {
+/// Status of a container whose record names this shim and whose system is in this state.
+pub fn status(shim: Option<i64>, system: Option<SystemState>) -> Status {
+    if shim == Some(0) {
         return Status::Stopped;
     }
     match system {

@@ -56,6 +56,57 @@ pub struct Record {
     pub spec: Spec,
 }
 
+/// The part of a record that is shown; reading it spares reading the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// As in [`Record`].
+    pub id: String,
+    /// As in [`Record`].
+    pub bundle: String,
+    /// As in [`Record`].
+    pub rootfs: String,
+    /// As in [`Record`].
+    pub created: String,
+    /// As in [`Record`].
+    pub unique_id: String,
+    /// As in [`Record`].
+    pub shim: Option<i64>,
+    /// The part of `config.json` that is shown.
+    pub spec: SpecSummary,
+}
+
+/// The part of `config.json` that is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SpecSummary {
+    /// `ociVersion`.
+    pub version: String,
+    /// `annotations`.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl From<Record> for Summary {
+    fn from(record: Record) -> Self {
+        let Spec {
+            version,
+            annotations,
+            ..
+        } = record.spec;
+        Self {
+            id: record.id,
+            bundle: record.bundle,
+            rootfs: record.rootfs,
+            created: record.created,
+            unique_id: record.unique_id,
+            shim: record.shim,
+            spec: SpecSummary {
+                version,
+                annotations,
+            },
+        }
+    }
+}
+
 /// The records of one root.
 #[derive(Debug, Clone)]
 pub struct Registry {
@@ -95,8 +146,8 @@ impl Registry {
         }
     }
 
-    /// All records, in the order of their keys.
-    pub fn list(&self) -> io::Result<Vec<Record>> {
+    /// What `list` needs of all records, in the order of their keys.
+    pub fn list(&self) -> io::Result<Vec<Summary>> {
         let mut records = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
@@ -104,13 +155,14 @@ impl Registry {
                 continue;
             }
             match platform::read(&path) {
-                Ok(text) => records.push(parse(&text)?),
+                Ok(text) => records.push(serde_json::from_slice(&text)?),
                 // Deleted since the folder was read.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
         }
-        records.sort_by_cached_key(|record| names::path_escape(&record.id).to_uppercase());
+        records
+            .sort_by_cached_key(|record: &Summary| names::path_escape(&record.id).to_uppercase());
         Ok(records)
     }
 

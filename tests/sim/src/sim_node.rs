@@ -10,7 +10,7 @@ use crate::container;
 use crate::faults::{Fault, Faults};
 use crate::node::{Node, Settings, state_dir_of, write_atomically};
 use crate::platform::{self, EXECUTABLE_NAME};
-use crate::registry::{Record, Registry};
+use crate::registry::{Registry, Summary};
 use crate::systems::{MirrorProcess, Systems, TerminalSize};
 
 /// How long processes may take to be gone once killed.
@@ -240,7 +240,7 @@ impl SimNode {
                 let processes = mirror.map(|mirror| mirror.processes).unwrap_or_default();
                 Ok(ContainerSnapshot {
                     id: record.id.clone(),
-                    status: container::status(record, state?).as_str().to_owned(),
+                    status: container::status(record.shim, state?).as_str().to_owned(),
                     shim: record.shim.unwrap_or(-1),
                     shim_exit_code: exit_code,
                     bundle: PathBuf::from(&record.bundle),
@@ -296,7 +296,7 @@ impl SimNode {
         }
     }
 
-    fn records(&self) -> io::Result<Vec<Record>> {
+    fn records(&self) -> io::Result<Vec<Summary>> {
         let mut records = Vec::new();
         for root in fs::read_dir(self.node.roots())? {
             records.append(&mut Registry::in_folder(&self.node, root?.path()).list()?);

@@ -23,7 +23,7 @@ pub fn run(context: &Context) -> Result<Outcome, Failure> {
     let mut states = Vec::with_capacity(records.len());
     for (record, system) in records.iter().zip(systems) {
         let system = system.map_err(Failure::simulator("looking at a live file"))?;
-        states.push(ContainerState::new(record, status(record, system)));
+        states.push(ContainerState::new(record, status(record.shim, system)));
     }
     if context.parsed.is_true("quiet") {
         let mut lines = String::new();

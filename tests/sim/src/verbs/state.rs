@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::go_json::to_pretty;
 use crate::outcome::Outcome;
-use crate::registry::Record;
+use crate::registry::Summary;
 
 /// What `list` and `state` print of a container.
 #[derive(Debug, Serialize)]
@@ -29,7 +29,7 @@ pub struct ContainerState<'a> {
 
 impl<'a> ContainerState<'a> {
     /// Of a record whose container has this status.
-    pub fn new(record: &'a Record, status: Status) -> Self {
+    pub fn new(record: &'a Summary, status: Status) -> Self {
         Self {
             oci_version: &record.spec.version,
             id: &record.id,
@@ -48,7 +48,9 @@ impl<'a> ContainerState<'a> {
 /// Prints one container.
 pub fn run(context: &Context) -> Result<Outcome, Failure> {
     let container = Container::get(&context.registry, &context.systems, context.id())?;
-    let state = ContainerState::new(&container.record, container.status());
+    let status = container.status();
+    let record = Summary::from(container.record);
+    let state = ContainerState::new(&record, status);
     let text = to_pretty(&state)
         .map_err(|error| Failure::simulator("printing a container")(error.into()))?;
     Ok(Outcome::printed(text))
