@@ -229,7 +229,8 @@ impl Machine {
 
     /// What the emulation or the simulator says of a container, beyond what runhcs tells.
     pub fn processes(&self, id: &str) -> Result<Vec<Process>> {
-        let mirror = self.mirror(id)?;
+        // One that died before it had a system has none.
+        let mirror = self.mirror(id).unwrap_or_default();
         let list = if self.is_real() {
             &mirror["Processes"]
         } else {

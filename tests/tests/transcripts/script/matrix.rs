@@ -99,7 +99,6 @@ pub fn every_verb_in_every_state(player: &mut Player) -> Result {
             player.run(&["state", &id])?;
             player.note_processes(&id)?;
             player.run(&["delete", "--force", &id])?;
-            player.say("list -q")?;
             player.forget(&id)?;
         }
     }
