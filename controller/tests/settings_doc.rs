@@ -34,7 +34,10 @@ fn flags(command: &str) -> BTreeMap<String, String> {
     let mut current = String::new();
     for line in help.lines().map(str::trim) {
         if line.starts_with("--") || line.starts_with("-h") {
-            current = line.split([' ', '[']).next().unwrap().to_owned();
+            line.split([' ', '['])
+                .next()
+                .unwrap()
+                .clone_into(&mut current);
             flags.insert(current.clone(), String::new());
         } else if let Some(text) = flags.get_mut(&current) {
             text.push_str(line);
