@@ -4,11 +4,23 @@
 // Clippy allows these in test functions, and all of this is tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod adoption;
 mod bad_input;
 mod control_plane;
+mod exits;
+mod finished;
 mod lifecycle;
+mod linux_only;
+mod observes;
+mod orphans;
+mod own_control_plane;
 mod reaches_running;
+mod reboot;
+mod restarts;
 mod rights;
 mod schema_rules;
+mod settings;
 mod simulated;
+mod stops;
+mod updates;
 mod walks_the_states;

@@ -2,10 +2,14 @@
 //! and to be away. With the real runhcs they are skipped, by this module's name.
 #![cfg(test)]
 
+mod command_line;
+mod console;
 mod fault_points;
+mod foreign;
 mod hung;
 mod list_fails;
 mod missing_runtime;
+mod refusals;
 mod scratch;
 mod spec_changes;
 

@@ -1,0 +1,122 @@
+//! Commands that fail each time: the reason is said, tries are few, and what can go on does.
+
+use std::time::Duration;
+
+use hcs_crds::{DesiredState, Phase, Reason, conditions};
+use hcs_tests::{Container, Live, Node, Result, Scenario};
+use runhcs_sim::Point;
+
+use super::fails;
+
+/// A container in one state that is asked for another, which takes a verb that always fails.
+async fn refused(
+    scenario: &Scenario,
+    node: &Node,
+    (verb, point): (&str, Point),
+    (from, phase): (DesiredState, Phase),
+    to: DesiredState,
+) -> Result<Live> {
+    let web = Container::named("web").on(node).hyperv().running_for_ever();
+    let web = scenario
+        .create(
+            web.desired(from)
+                .with(|spec| spec.termination_grace_period_seconds = 1),
+        )
+        .await?;
+    web.becomes(phase).await?;
+    node.sim().inject(fails(verb, point)).unwrap();
+    web.set_desired(to).await?;
+    Ok(web)
+}
+
+async fn says_and_stays_calm(
+    scenario: &Scenario,
+    node: &Node,
+    web: &Live,
+    reason: Reason,
+) -> Result {
+    let said = web.says(conditions::READY, "False", reason).await?;
+    let message = &hcs_tests::live::condition_of(&said, conditions::READY)
+        .unwrap()
+        .message;
+    assert!(
+        message.contains("the moon is in the wrong phase"),
+        "{message}"
+    );
+    web.has_event(reason).await?;
+    scenario.is_calm_on(node, 1, Duration::from_secs(1)).await?;
+    node.sim().clear_faults().unwrap();
+    web.becomes_ready().await?;
+    scenario.leaves_nothing_on(node).await
+}
+
+const RUNNING: (DesiredState, Phase) = (DesiredState::Running, Phase::Running);
+const STOPPED: (DesiredState, Phase) = (DesiredState::Stopped, Phase::Stopped);
+const PAUSED: (DesiredState, Phase) = (DesiredState::Paused, Phase::Paused);
+
+#[tokio::test]
+async fn a_create_that_fails_each_time_is_tried_calmly() -> Result {
+    let scenario = Scenario::named("create-fails").await?;
+    let node = scenario.node().await?;
+    let fault = ("create", Point::RecordWritten);
+    let web = refused(&scenario, &node, fault, STOPPED, DesiredState::Running).await?;
+    says_and_stays_calm(&scenario, &node, &web, Reason::CreateFailed).await
+}
+
+#[tokio::test]
+async fn a_pause_that_fails_each_time_is_tried_calmly() -> Result {
+    let scenario = Scenario::named("pause-fails").await?;
+    let node = scenario.node().await?;
+    let fault = ("pause", Point::BeforeEffect);
+    let web = refused(&scenario, &node, fault, RUNNING, DesiredState::Paused).await?;
+    says_and_stays_calm(&scenario, &node, &web, Reason::PauseFailed).await
+}
+
+#[tokio::test]
+async fn a_resume_that_fails_each_time_is_tried_calmly() -> Result {
+    let scenario = Scenario::named("resume-fails").await?;
+    let node = scenario.node().await?;
+    let fault = ("resume", Point::BeforeEffect);
+    let web = refused(&scenario, &node, fault, PAUSED, DesiredState::Running).await?;
+    says_and_stays_calm(&scenario, &node, &web, Reason::ResumeFailed).await
+}
+
+#[tokio::test]
+async fn a_delete_that_fails_each_time_is_tried_calmly() -> Result {
+    let scenario = Scenario::named("delete-fails").await?;
+    let node = scenario.node().await?;
+    let fault = ("delete", Point::BeforeEffect);
+    let web = refused(&scenario, &node, fault, RUNNING, DesiredState::Deleted).await?;
+    says_and_stays_calm(&scenario, &node, &web, Reason::DeleteFailed).await
+}
+
+#[tokio::test]
+async fn a_kill_that_fails_each_time_ends_in_force() -> Result {
+    let scenario = Scenario::named("kill-fails").await?;
+    let node = scenario.node().await?;
+    let fault = ("kill", Point::BeforeEffect);
+    let web = refused(&scenario, &node, fault, RUNNING, DesiredState::Stopped).await?;
+    web.has_event(Reason::KillFailed).await?;
+    web.has_event(Reason::ForceKilled).await?;
+    web.becomes(Phase::Stopped).await?;
+    assert_eq!(node.sim().count("kill").unwrap(), 1);
+    scenario.leaves_nothing_on(&node).await
+}
+
+#[tokio::test]
+async fn a_paused_container_that_cannot_be_resumed_is_removed_by_force_with_its_object() -> Result {
+    let scenario = Scenario::named("stuck-paused").await?;
+    let node = scenario.node().await?;
+    let web = Container::named("web")
+        .on(&node)
+        .hyperv()
+        .running_for_ever();
+    let web = scenario.create(web.desired(DesiredState::Paused)).await?;
+    web.becomes(Phase::Paused).await?;
+    node.sim()
+        .inject(fails("resume", Point::BeforeEffect))
+        .unwrap();
+    web.delete().await?;
+    web.is_gone().await?;
+    scenario.leaves_nothing_on(&node).await
+}
