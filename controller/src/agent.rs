@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use hcs_crds::HcsContainer;
-use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::controller::{Config, applier};
 use kube::runtime::reflector::{self, ObjectRef};
@@ -36,12 +35,14 @@ mod source;
 mod store;
 mod sweep;
 mod table;
+#[cfg(test)]
+mod tests;
 pub mod validate;
 
 pub use host_policy::HostPolicy;
 pub use store::StoreError;
 
-use context::{Context, Written, bundles};
+use context::{Clock, Context, Written, bundles};
 use record::Record;
 use relist::{Health, Relist};
 use runtime::Runtime;
@@ -64,6 +65,8 @@ pub struct Options {
     pub policy: HostPolicy,
     /// Time between two relists.
     pub relist_interval: Duration,
+    /// The time of day.
+    pub clock: Clock,
 }
 
 /// Why an agent cannot start.
@@ -113,7 +116,7 @@ pub async fn start<R: Runtime>(
     let boot_id = platform::boot_id().map_err(StartError::BootId)?;
     let known = records.snapshot().await;
     let table = Arc::new(table::Table::new(bundles(&options.data)));
-    let (exits, ended) = exits::Exits::new(Arc::clone(&table), Timestamp::now);
+    let (exits, ended) = exits::Exits::new(Arc::clone(&table), options.clock);
     watch_known_shims(&exits, &known, &boot_id);
     let (queue, queued) = mpsc::unbounded_channel();
     let (store, mut writer) = reflector::store();
@@ -128,8 +131,9 @@ pub async fn start<R: Runtime>(
         records,
         api: kube_api::KubeApi::new(client.clone(), &options.node),
         store,
+        unreadable: source::Unreadable::default(),
         written: Written::default(),
-        clock: Timestamp::now,
+        clock: options.clock,
         boot_id,
         queue: queue.clone(),
         metrics,

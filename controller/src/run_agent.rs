@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use jiff::Timestamp;
 
 use crate::agent::runtime::RunhcsRuntime;
 use crate::agent::{self, Options};
@@ -76,6 +77,7 @@ async fn serve(settings: AgentSettings) -> anyhow::Result<()> {
         data: settings.data,
         policy: settings.policy,
         relist_interval: settings.relist_interval,
+        clock: Timestamp::now,
     };
     let agent = agent::start(options, client, runtime, metrics.clone()).await?;
     let listener = http::listen(settings.http_address, Some(&address_file))

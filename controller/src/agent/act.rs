@@ -95,6 +95,11 @@ impl<R: Runtime> Actor<'_, R> {
         }
     }
 
+    /// What the agent knows of the current attempt's container now.
+    fn observed(&self) -> Observed {
+        self.ctx.table.get(&self.id()).observed
+    }
+
     fn id(&self) -> String {
         self.record.container_id().unwrap_or_default()
     }
@@ -119,11 +124,14 @@ impl<R: Runtime> Actor<'_, R> {
     }
 
     /// A command that failed: what is there now decides whether it has to be tried again.
-    async fn unclear(&mut self, error: &CallError, reason: Reason) -> Result<(), ActError> {
-        let id = self.id();
-        let before = self.ctx.table.get(&id).observed;
+    async fn unclear(
+        &mut self,
+        before: Observed,
+        error: &CallError,
+        reason: Reason,
+    ) -> Result<(), ActError> {
         self.ctx.relist.refresh().await;
-        let changed = self.ctx.table.get(&id).observed != before;
+        let changed = self.observed() != before;
         if changed && reason_of(error.kind).is_none() {
             return Ok(());
         }

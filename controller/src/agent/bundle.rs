@@ -97,7 +97,10 @@ pub fn prepare(object: &HcsContainer, policy: &HostPolicy) -> Result<Prepared, B
         source,
     };
     config::admit(&paths, &policy.layers, &policy.mounts).map_err(at)?;
-    claims.extend(written_layer(&paths));
+    // With a scratch of its own, a container writes to none of the layers that it names.
+    if spec.scratch.is_none() {
+        claims.extend(written_layer(&paths));
+    }
     let Value::Object(mut config) = config else {
         return Err(BundleError::Invalid(InvalidConfig::NoProcess));
     };

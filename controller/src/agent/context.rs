@@ -17,7 +17,7 @@ use super::kube_api::KubeApi;
 use super::record::ObjectId;
 use super::relist::Relist;
 use super::runtime::Runtime;
-use super::source::Queue;
+use super::source::{Queue, Unreadable};
 use super::store::Records;
 use super::table::Table;
 use crate::metrics::Metrics;
@@ -47,6 +47,8 @@ pub struct Context<R> {
     pub api: KubeApi,
     /// The API server's objects of this node, as last seen.
     pub store: Store<HcsContainer>,
+    /// Objects that are there and cannot be read.
+    pub unreadable: Unreadable,
     /// The statuses last written.
     pub written: Written,
     /// The time of day.

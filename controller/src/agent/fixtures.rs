@@ -12,11 +12,13 @@ mod api;
 mod node;
 mod objects;
 mod runtime;
+mod whole;
 
 pub use api::{Answer, FakeApi, Said};
 pub use node::{NODE, Node, options};
 pub use objects::{Shape, short, uid};
 pub use runtime::{FakeRuntime, Manner, fails, hangs, late, panics, seen_by};
+pub use whole::Whole;
 
 /// The time of day, which passes as tokio's time does.
 pub fn paused_now() -> Timestamp {

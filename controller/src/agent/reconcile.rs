@@ -172,6 +172,9 @@ impl<R: Runtime> Run<'_, R> {
             let mut known = HcsContainer::clone(&self.object);
             known.metadata.managed_fields = None;
             known.status = None;
+            if let Some(scratch) = &known.spec.scratch {
+                self.record.scratch_policy = scratch.reclaim_policy;
+            }
             self.record.last_known = Some(Arc::new(known));
         }
     }
@@ -190,7 +193,8 @@ impl<R: Runtime> Run<'_, R> {
             self.record.released = true;
             return Outcome::Released;
         }
-        Outcome::Observing(predict(wanted, self.record, self.observed, now))
+        let step = plan(wanted, self.record, self.observed, now);
+        Outcome::Observing(predict(wanted, self.record, self.observed, now), step)
     }
 
     /// Removes containers of earlier attempts; true if one could not be removed yet.

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hcs_crds::{CommandRecord, HcsContainer, Termination};
+use hcs_crds::{CommandRecord, HcsContainer, ReclaimPolicy, Termination};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -205,6 +205,9 @@ pub struct Record {
     pub trouble: Option<Trouble>,
     /// The scratch file.
     pub scratch: Option<ScratchMade>,
+    /// What becomes of it, as long as the spec said so.
+    #[serde(default)]
+    pub scratch_policy: ReclaimPolicy,
     /// Processes inside.
     pub processes: Option<Processes>,
     /// The last commands.
@@ -238,6 +241,7 @@ impl Record {
             retry_after: None,
             trouble: None,
             scratch: None,
+            scratch_policy: ReclaimPolicy::default(),
             processes: None,
             recent: VecDeque::new(),
             claims: Vec::new(),

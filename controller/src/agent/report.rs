@@ -27,8 +27,8 @@ pub enum Outcome {
     Invalid(String),
     /// The node's runhcs does not answer, so nothing is done on doubt.
     RuntimeFails,
-    /// Only looking on: what would be run.
-    Observing(Vec<String>),
+    /// Only looking on: what would be run, and how it stands.
+    Observing(Vec<String>, Step),
     /// The object may go; nothing is left.
     Gone,
     /// The object may go; what is on the node stays.
@@ -114,7 +114,7 @@ impl Report {
                 height: size.height,
             }),
             planned_actions: match &self.outcome {
-                Outcome::Observing(actions) => actions.clone(),
+                Outcome::Observing(actions, _) => actions.clone(),
                 _ => Vec::new(),
             },
             recent_commands: r.recent.iter().cloned().collect(),
@@ -130,14 +130,26 @@ impl Report {
         )
     }
 
+    /// What is held back: the next attempt, or another try of a step that failed.
     fn backoff(&self) -> Option<Backoff> {
         let r = &self.record;
-        let waiting = r.failures > 0 && (r.retry_after.is_some() || self.is_live());
-        let trouble = r.trouble.as_ref().filter(|t| t.step != StepKind::Validate);
-        let (failures, retry_after) = match (trouble, waiting) {
-            (Some(trouble), _) => (trouble.count, Some(trouble.retry_after)),
-            (None, true) => (r.failures, r.retry_after),
-            (None, false) => return None,
+        let (failures, retry_after) = match (&self.outcome, &r.trouble) {
+            (
+                Outcome::Planned(Step::Wait {
+                    why: Waiting::Backoff,
+                    ..
+                }),
+                _,
+            ) => (r.failures, r.retry_after),
+            (
+                Outcome::Planned(Step::Wait {
+                    why: Waiting::Retry,
+                    ..
+                })
+                | Outcome::Waiting(_),
+                Some(trouble),
+            ) => (trouble.count, Some(trouble.retry_after)),
+            _ => return None,
         };
         Some(Backoff {
             consecutive_failures: failures,
@@ -287,7 +299,7 @@ impl Report {
                 let (_, reason, message) = self.runtime_responsive();
                 verdict(false, reason, message, Progress::Reconciling)
             }
-            Outcome::Observing(actions) => Self::observing(actions),
+            Outcome::Observing(actions, step) => self.observing(actions, step),
             Outcome::Planned(Step::Settled { how, .. }) => self.settled(*how),
             Outcome::Planned(Step::Wait { why, until }) => self.waiting(*why, *until),
             Outcome::Waiting(until) => self.waiting(Waiting::Retry, *until),
@@ -302,24 +314,30 @@ impl Report {
         }
     }
 
-    fn observing(actions: &[String]) -> Verdict {
-        if actions.is_empty() {
-            let message = "managementPolicy is Observe, and there is nothing to run".into();
+    fn observing(&self, actions: &[String], step: &Step) -> Verdict {
+        if let Step::Settled { how, .. } = step {
+            let seen = self.settled(*how);
+            let message = format!("managementPolicy is Observe: {}", seen.message);
+            let reason = if seen.ready {
+                Reason::Observing
+            } else {
+                seen.reason
+            };
             return Verdict {
-                ready: true,
-                reason: Reason::Observing,
+                reason,
                 message,
-                progress: Progress::Done,
+                ..seen
             };
         }
-        let message = format!(
-            "managementPolicy is Observe; Manage would run: {}",
+        let would = if actions.is_empty() {
+            "wait".to_owned()
+        } else {
             actions.join(", ")
-        );
+        };
         Verdict {
             ready: false,
             reason: Reason::Observing,
-            message,
+            message: format!("managementPolicy is Observe; Manage would run: {would}"),
             progress: Progress::Done,
         }
     }

@@ -1,7 +1,8 @@
 //! The node's objects: watched on the API server, and from the records for as long as it is away.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -24,6 +25,53 @@ const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 20);
 
 /// What to reconcile.
 pub type Queue = mpsc::UnboundedSender<ObjectRef<HcsContainer>>;
+
+/// Uids of objects that the API server has and this version cannot read. They are in no cache, and
+/// what runs for them is left as it is.
+#[derive(Debug, Default)]
+pub struct Unreadable(Mutex<Unread>);
+
+#[derive(Debug, Default)]
+struct Unread {
+    uids: HashSet<String>,
+    /// Those of a list that is coming in.
+    listed: HashSet<String>,
+}
+
+impl Unreadable {
+    fn lock(&self) -> MutexGuard<'_, Unread> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the object is one of them.
+    pub fn contains(&self, uid: &str) -> bool {
+        self.lock().uids.contains(uid)
+    }
+
+    fn note(&self, event: &watcher::Event<DeserializeGuard<HcsContainer>>) {
+        let mut unread = self.lock();
+        let unread = &mut *unread;
+        match event {
+            watcher::Event::Init => unread.listed.clear(),
+            watcher::Event::InitDone => unread.uids = std::mem::take(&mut unread.listed),
+            watcher::Event::InitApply(object) | watcher::Event::Apply(object) => {
+                let Some(uid) = object.uid() else { return };
+                if object.0.is_ok() {
+                    unread.uids.remove(&uid);
+                    unread.listed.remove(&uid);
+                } else {
+                    unread.uids.insert(uid.clone());
+                    unread.listed.insert(uid);
+                }
+            }
+            watcher::Event::Delete(object) => {
+                let uid = object.uid().unwrap_or_default();
+                unread.uids.remove(&uid);
+                unread.listed.remove(&uid);
+            }
+        }
+    }
+}
 
 /// Fills the cache with the specs that the records keep, so that the agent can work before it has
 /// reached the API server.
@@ -57,6 +105,7 @@ pub async fn watch<R: Runtime>(
         loop {
             match tokio::time::timeout(SILENCE, events.next()).await {
                 Ok(Some(Ok(event))) => {
+                    ctx.unreadable.note(&event);
                     let Some(event) = readable(event) else {
                         continue;
                     };

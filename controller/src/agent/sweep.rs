@@ -42,7 +42,10 @@ async fn remove_object<R: Runtime>(ctx: &Context<R>, uid: &str) {
         .store
         .find(|object| object.metadata.uid.as_deref() == Some(uid))
         .is_some();
-    if known || record.as_ref().is_some_and(|record| record.released) {
+    if known
+        || ctx.unreadable.contains(uid)
+        || record.as_ref().is_some_and(|record| record.released)
+    {
         return;
     }
     for id in ctx.table.of_object(uid) {
@@ -116,3 +119,6 @@ fn bundle_ids<R>(ctx: &Context<R>) -> impl Iterator<Item = String> {
         .flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok())
 }
+
+#[cfg(test)]
+mod tests;

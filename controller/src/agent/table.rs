@@ -208,6 +208,13 @@ impl Table {
                 continue;
             }
             let mut now = now.unwrap_or(Container::ABSENT);
+            // A word that we do not know says nothing about a container whose shim still runs.
+            if now.observed == Observed::HalfMade
+                && now.pid.is_some()
+                && now.pid == entry.container.pid
+            {
+                now.observed = entry.container.observed;
+            }
             // An exit that was seen stays known, and outweighs a list that still says running.
             now.exit = entry.container.exit;
             now.hash = now.hash.or_else(|| entry.container.hash.clone());
@@ -359,6 +366,16 @@ mod tests {
             table.apply(table.mark(), states(&[(&id(1), pid, status)]));
             assert_eq!(table.get(&id(1)).observed, observed, "{pid} {status}");
         }
+    }
+
+    #[test]
+    fn a_status_that_cannot_be_read_does_not_condemn_a_container_whose_shim_runs() {
+        let table = table();
+        table.set(&id(1), Observed::Running, Some(7));
+        table.apply(table.mark(), states(&[(&id(1), 7, "bewildered")]));
+        assert_eq!(table.get(&id(1)).observed, Observed::Running);
+        table.apply(table.mark(), states(&[(&id(1), 0, "bewildered")]));
+        assert_eq!(table.get(&id(1)).observed, Observed::HalfMade);
     }
 
     #[test]

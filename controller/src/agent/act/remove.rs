@@ -10,7 +10,9 @@ use runhcs::{ErrorKind, Signal};
 
 use super::{ActError, Actor};
 use crate::agent::events::Notice;
-use crate::agent::plan::{Ending, Goal, Observed, account_end, outdated};
+use crate::agent::plan::{
+    Again, Desired, Ending, Goal, Observed, Settled, account_end, again, outdated,
+};
 use crate::agent::record::{Cause, Record, Stage, Stop};
 use crate::agent::relist::reason_of;
 use crate::agent::runtime::{Call, Runtime};
@@ -63,6 +65,16 @@ impl<R: Runtime> Actor<'_, R> {
     }
 
     pub(super) async fn delete(&mut self) -> Result<(), ActError> {
+        // What was stopped to be replaced has said so when it was stopped.
+        if !self
+            .record
+            .ended
+            .as_ref()
+            .is_some_and(|end| end.cause.is_operator())
+        {
+            self.notice_replacement();
+        }
+        let before = self.observed();
         let id = self.id();
         self.record.stage = Stage::Deleting;
         self.save().await?;
@@ -78,7 +90,7 @@ impl<R: Runtime> Actor<'_, R> {
             Err(error)
                 if error.kind == ErrorKind::NotStopped || reason_of(error.kind).is_some() =>
             {
-                return self.unclear(&error, Reason::DeleteFailed).await;
+                return self.unclear(before, &error, Reason::DeleteFailed).await;
             }
             Err(_) => return self.remove_by_force(&id).await,
         }
@@ -88,8 +100,17 @@ impl<R: Runtime> Actor<'_, R> {
 
     pub(super) async fn force_delete(&mut self, observed: Observed) -> Result<(), ActError> {
         let id = self.id();
-        if let Some(stop) = &mut self.record.stop {
-            stop.forced = true;
+        match &mut self.record.stop {
+            Some(stop) => stop.forced = true,
+            // It could not even be asked: a paused container that does not resume.
+            None if observed != Observed::HalfMade => {
+                let signaled_at = self.ctx.now();
+                self.record.stop = Some(Stop {
+                    signaled_at,
+                    forced: true,
+                });
+            }
+            None => {}
         }
         self.record.stage = Stage::Deleting;
         self.save().await?;
@@ -111,6 +132,7 @@ impl<R: Runtime> Actor<'_, R> {
     }
 
     pub(super) async fn remove_by_force(&mut self, id: &str) -> Result<(), ActError> {
+        let before = self.observed();
         match self
             .call(Call::Delete {
                 id: id.to_owned(),
@@ -120,7 +142,7 @@ impl<R: Runtime> Actor<'_, R> {
         {
             Ok(_) => {}
             Err(error) if is_gone(error.kind) => {}
-            Err(error) => return self.unclear(&error, Reason::DeleteFailed).await,
+            Err(error) => return self.unclear(before, &error, Reason::DeleteFailed).await,
         }
         self.deleted(id);
         Ok(())
@@ -187,7 +209,7 @@ impl<R: Runtime> Actor<'_, R> {
             self.record.stage = Stage::Deleted;
             self.remove_bundle(&id);
         }
-        if let Some(notice) = ending_notice(self.record) {
+        if let Some(notice) = ending_notice(&desired(self.object), self.record) {
             self.notices.push(notice);
         }
         Ok(())
@@ -198,7 +220,7 @@ impl<R: Runtime> Actor<'_, R> {
         if self.record.released {
             self.save().await?;
         } else {
-            let policy = sweep::reclaim_policy(self.object.spec.scratch.as_ref());
+            let policy = self.record.scratch_policy;
             sweep::remove_files(self.ctx, &uid, policy)
                 .map_err(|e| ActError::step(Reason::NodeStorageFailed, e.to_string()))?;
         }
@@ -237,21 +259,24 @@ fn stop_signal(object: &HcsContainer) -> Signal {
     Signal::raw(name)
 }
 
-fn ending_notice(record: &Record) -> Option<Notice> {
+fn ending_notice(wanted: &Desired, record: &Record) -> Option<Notice> {
     let ended = record.ended.as_ref()?;
     let code = ended.exit_code.map_or_else(
         || "an unknown exit code".into(),
         |code| format!("exit code {code} (0x{code:08X})"),
     );
-    let next = match record.retry_after {
-        Some(at) => {
-            let seconds = at.duration_since(ended.at).as_secs();
+    let next = match again(wanted, record) {
+        Again::At(Some(at)) => {
+            // A second that has begun counts: "0 s" would read as a hot loop.
+            let seconds = at.duration_since(ended.at).as_secs() + 1;
             format!(
-                "; failure {} in a row, next try after {seconds} s at the earliest",
+                "; failure {} in a row, next try in {seconds} s",
                 record.failures
             )
         }
-        None => String::new(),
+        Again::At(None) => String::new(),
+        Again::Never(Settled::LimitReached) => "; maxRestarts is reached".into(),
+        Again::Never(_) => "; restartPolicy leaves it at that".into(),
     };
     let notice = match ended.cause {
         Cause::Guest if ended.exit_code == Some(0) => Notice::normal(

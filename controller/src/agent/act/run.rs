@@ -49,6 +49,7 @@ impl<R: Runtime> Actor<'_, R> {
     }
 
     pub(super) async fn pause(&mut self) -> Result<(), ActError> {
+        let before = self.observed();
         let id = self.id();
         match self.call(Call::Pause(id.clone())).await {
             Ok(_) => {
@@ -59,22 +60,24 @@ impl<R: Runtime> Actor<'_, R> {
                 let message = format!("{error}; only HyperV isolation can be paused");
                 Err(ActError::step(Reason::PauseUnsupported, message))
             }
-            Err(error) => self.unclear(&error, Reason::PauseFailed).await,
+            Err(error) => self.unclear(before, &error, Reason::PauseFailed).await,
         }
     }
 
     pub(super) async fn resume(&mut self) -> Result<(), ActError> {
+        let before = self.observed();
         let id = self.id();
         match self.call(Call::Resume(id.clone())).await {
             Ok(_) => {
                 self.note_state(&id, Observed::Running);
                 Ok(())
             }
-            Err(error) => self.unclear(&error, Reason::ResumeFailed).await,
+            Err(error) => self.unclear(before, &error, Reason::ResumeFailed).await,
         }
     }
 
     pub(super) async fn resize(&mut self, size: TtySize) -> Result<(), ActError> {
+        let before = self.observed();
         let id = self.id();
         match self.call(Call::Resize(id, size)).await {
             Ok(_) => {
@@ -85,11 +88,12 @@ impl<R: Runtime> Actor<'_, R> {
                     .push(Notice::normal(Reason::Resized, "ResizeTTY", note));
                 Ok(())
             }
-            Err(error) => self.unclear(&error, Reason::ResizeFailed).await,
+            Err(error) => self.unclear(before, &error, Reason::ResizeFailed).await,
         }
     }
 
     pub(super) async fn list_processes(&mut self) -> Result<(), ActError> {
+        let before = self.observed();
         let id = self.id();
         match self.call(Call::Ps(id)).await {
             Ok(Reply::Pids(mut pids)) => {
@@ -99,7 +103,7 @@ impl<R: Runtime> Actor<'_, R> {
                 Ok(())
             }
             Ok(_) => Ok(()),
-            Err(error) => self.unclear(&error, Reason::RuntimeFailed).await,
+            Err(error) => self.unclear(before, &error, Reason::RuntimeFailed).await,
         }
     }
 }

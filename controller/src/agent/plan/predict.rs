@@ -107,7 +107,11 @@ fn effect(step: &Step, d: &Desired, r: &mut Record, now: Timestamp) -> Effect {
         Step::AccountEnd => {
             r.ended = Some(Ended {
                 exit_code: None,
-                cause: Cause::Stopped,
+                cause: if r.stop.is_some() {
+                    Cause::Stopped
+                } else {
+                    Cause::Guest
+                },
                 at: now,
             });
             r.stop = None;

@@ -40,6 +40,10 @@ impl<R: Runtime> Run<'_, R> {
         }
         if let Outcome::Planned(Step::Settled { .. }) = outcome {
             self.record.trouble = None;
+            // Who asks for a stop and then for a run wants one, however the last one ended.
+            let stopped = [DesiredState::Stopped, DesiredState::Deleted];
+            self.record.rearm |=
+                self.record.ended.is_some() && stopped.contains(&self.object.spec.desired_state);
             if self.object.spec.desired_state == DesiredState::Deleted {
                 self.record.claims.clear();
                 self.ctx.release_claims(&self.record.object);

@@ -2,6 +2,7 @@
 //! runhcs was called with.
 
 mod api_failures;
+mod claims;
 mod create_unclear;
 mod deletion;
 mod ending;

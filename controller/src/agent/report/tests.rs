@@ -196,11 +196,25 @@ fn an_invalid_spec_is_stalled_and_leaves_the_phase_of_what_runs() {
 
 #[test]
 fn observe_lists_what_would_be_run() {
-    let report = report(Outcome::Observing(vec!["create".into(), "start".into()]));
+    let report = report(Outcome::Observing(
+        vec!["create".into(), "start".into()],
+        Step::Create,
+    ));
     let status = report.status(None);
     assert_eq!(status.planned_actions, ["create", "start"]);
     assert_eq!(status.conditions[0].reason, "Observing");
     assert_eq!(status.conditions[0].status, "False");
+}
+
+#[test]
+fn observe_does_not_call_a_failed_container_ready() {
+    let settled = |how| Step::Settled { how, wake: None };
+    let mut report = report(Outcome::Observing(Vec::new(), settled(Settled::Reached)));
+    assert_eq!(reads(&report), "Running Ready=True/Observing");
+    report.outcome = Outcome::Observing(Vec::new(), settled(Settled::Failed));
+    report.observed = Observed::Stopped;
+    let failed = "Stopped Ready=False/ContainerFailed Stalled=True/ContainerFailed";
+    assert_eq!(reads(&report), failed);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use hcs_crds::{DesiredState, FINALIZER, Phase};
 use kube::runtime::controller::Action;
 use serde_json::{Value, json};
 
-use crate::agent::fixtures::{Node, Said, Shape, late, pass, seen_by, uid};
+use crate::agent::fixtures::{Node, Said, late, pass, seen_by, uid};
 use crate::agent::record::{Record, Stage};
 
 #[tokio::test(start_paused = true)]

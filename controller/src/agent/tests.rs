@@ -1,0 +1,210 @@
+//! The agent as a whole: what comes in by the watch, by the relist and from the records.
+
+use hcs_crds::{DesiredState, HcsContainer};
+use runhcs::ErrorKind;
+use serde_json::json;
+
+use super::fixtures::{Answer, Node, Said, Whole, fails, hangs, panics, pass, uid};
+use super::record::container_id;
+
+fn lists(api: &super::fixtures::FakeApi) -> usize {
+    let said = api.said();
+    said.iter().filter(|said| **said == Said::Lists).count()
+}
+
+/// An object that this version cannot read.
+fn malformed(node: &Node) -> serde_json::Value {
+    let mut object = serde_json::to_value(node.object("bad")).unwrap();
+    object["spec"]["bundle"] = json!(7);
+    object
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_is_applied_runs_and_one_that_is_changed_follows() {
+    let node = Node::unlisted();
+    let (web, cluster) = (node.object("web"), node.cluster.clone());
+    let agent = Whole::start(node).await;
+    agent.until("ready", |a| a.readiness.check().is_ok()).await;
+    agent.api.put(serde_json::to_value(web).unwrap());
+    agent.until_has("web-1", "running").await;
+    cluster.change("web", |spec| spec.desired_state = DesiredState::Deleted);
+    agent
+        .until("no container", |a| a.runtime.has().is_empty())
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_is_not_ready_before_both_lists_are_in() {
+    let node = Node::unlisted();
+    node.runtime.next("list", hangs());
+    node.api.next("list", Answer::Silence);
+    let agent = Whole::start(node).await;
+    let missing = |what: &'static str| move |a: &Whole| a.readiness.check() == Err(what);
+    agent
+        .until("no answer", missing("runhcs list has not answered yet"))
+        .await;
+    agent.until("hung", missing("runhcs list fails")).await;
+    agent
+        .until("no objects", missing("the API server's list is not in yet"))
+        .await;
+    agent.until("ready", |a| a.readiness.check().is_ok()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_api_server_is_away_the_records_say_what_should_run() {
+    let node = Node::running(|web| web).await;
+    node.ends(1, 1);
+    for _ in 0..1000 {
+        node.api.next("list", Answer::Refuses(503));
+        node.api.next("status", Answer::Refuses(503));
+    }
+    let agent = Whole::start(node).await;
+    agent.until_has("web-2", "running").await;
+    assert!(agent.readiness.check().is_err());
+    pass(100.0).await;
+    assert_eq!(agent.runtime.has(), [("web-2".into(), "running")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_container_survives_the_agent() {
+    let node = Node::running(|web| web).await;
+    let agent = Whole::start(node).await;
+    agent.until("ready", |a| a.readiness.check().is_ok()).await;
+    pass(100.0).await;
+    assert!(agent.runtime.calls().is_empty());
+    assert_eq!(agent.runtime.has(), [("web-1".into(), "running")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_record_a_container_that_runs_is_taken_on_and_not_made_again() {
+    let node = Node::running(|web| web).await;
+    std::fs::remove_dir_all(node.file("records")).unwrap();
+    let agent = Whole::start(node).await;
+    let adopted = |a: &Whole| a.api.said().contains(&Said::event("Adopted"));
+    agent.until("adopted", adopted).await;
+    assert_eq!(agent.runtime.calls(), ["ps web-1"]);
+    assert_eq!(agent.runtime.has(), [("web-1".into(), "running")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_only_a_list_shows_is_seen() {
+    let node = Node::unlisted();
+    node.has(node.object("web"));
+    let agent = Whole::start(node).await;
+    agent.until_has("web-1", "running").await;
+    agent.runtime.ends(&container_id(&uid("web"), 1), 1);
+    agent.until_has("web-2", "running").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_object_stops_neither_the_list_nor_the_watch() {
+    let node = Node::unlisted();
+    let (bad, cluster) = (malformed(&node), node.cluster.clone());
+    node.has(node.object("web"));
+    node.api.put(bad.clone());
+    let agent = Whole::start(node).await;
+    agent.until_has("web-1", "running").await;
+    agent.api.remove("bad");
+    agent.api.put(bad);
+    let web = agent.api.get("web").unwrap();
+    let mut web: HcsContainer = serde_json::from_value(web).unwrap();
+    web.spec.desired_state = DesiredState::Deleted;
+    web.metadata.generation = Some(2);
+    agent.api.put(serde_json::to_value(web).unwrap());
+    agent
+        .until("no container", |a| a.runtime.has().is_empty())
+        .await;
+    drop(cluster);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_container_of_an_object_that_cannot_be_read_is_left_until_the_object_is_gone() {
+    let node = Node::unlisted();
+    let id = container_id(&uid("bad"), 1);
+    node.runtime.put(&id, "running", &node.ctx.bundle(&id));
+    node.api.put(malformed(&node));
+    let agent = Whole::start(node).await;
+    pass(200.0).await;
+    assert_eq!(agent.runtime.has(), [("bad-1".into(), "running")]);
+    agent.api.remove("bad");
+    agent.until("swept", |a| a.runtime.has().is_empty()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_went_while_the_agent_was_away_is_removed_once_the_list_is_in() {
+    let node = Node::running(|web| web).await;
+    node.api.remove("web");
+    let agent = Whole::start(node).await;
+    agent.until("swept", |a| a.runtime.has().is_empty()).await;
+    assert_eq!(agent.runtime.calls(), ["delete --force web-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_falls_silent_is_begun_anew() {
+    let node = Node::unlisted();
+    let agent = Whole::start(node).await;
+    agent.until("ready", |a| a.readiness.check().is_ok()).await;
+    assert_eq!(lists(&agent.api), 1);
+    pass(70.0).await;
+    assert_eq!(lists(&agent.api), 0);
+    pass(20.0).await;
+    assert_eq!(lists(&agent.api), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_fails_is_tried_again() {
+    let node = Node::unlisted();
+    node.has(node.object("web"));
+    for answer in [Answer::Refuses(500), Answer::Refuses(403), Answer::Silence] {
+        node.api.next("list", answer);
+    }
+    node.api.next("watch", Answer::Refuses(410));
+    let agent = Whole::start(node).await;
+    agent.until_has("web-1", "running").await;
+    assert!(agent.readiness.check().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconcile_that_panics_holds_up_no_other_and_is_tried_again() {
+    let node = Node::unlisted();
+    let api = node.object("api");
+    node.has(node.object("web"));
+    node.runtime.next("create", panics());
+    let agent = Whole::start(node).await;
+    agent
+        .until("panicked", |a| !a.runtime.calls().is_empty())
+        .await;
+    agent.api.put(serde_json::to_value(api).unwrap());
+    agent.until_has("api-1", "running").await;
+    agent.until_has("web-2", "running").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_hangs_holds_up_no_other() {
+    let node = Node::unlisted();
+    let api = node.object("api");
+    node.has(node.object("web"));
+    node.runtime.next("create", hangs());
+    let agent = Whole::start(node).await;
+    agent.until("hung", |a| !a.runtime.calls().is_empty()).await;
+    let begun = tokio::time::Instant::now();
+    agent.api.put(serde_json::to_value(api).unwrap());
+    agent.until_has("api-1", "running").await;
+    assert!(begun.elapsed().as_secs() < 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_objects_hear_of_it_when_runhcs_fails_and_when_it_is_back() {
+    let node = Node::unlisted();
+    node.has(node.object("web"));
+    let agent = Whole::start(node).await;
+    agent.until_has("web-1", "running").await;
+    for _ in 0..3 {
+        agent.runtime.next("list", fails(ErrorKind::Failed, "no"));
+    }
+    let phase = |a: &Whole| a.api.get("web").unwrap()["status"]["phase"].clone();
+    agent.until("unknown", |a| phase(a) == "Unknown").await;
+    agent.until("running", |a| phase(a) == "Running").await;
+    let calls = ["create web-1", "start web-1", "ps web-1"];
+    assert_eq!(agent.runtime.calls(), calls);
+}
