@@ -57,7 +57,7 @@ async fn an_exit_after_the_agents_upgrade_still_has_its_code() -> Result {
 }
 
 #[tokio::test]
-async fn an_exit_that_no_agent_saw_has_no_code_and_counts_as_a_failure() -> Result {
+async fn an_exit_that_no_agent_saw_counts_as_a_failure() -> Result {
     let scenario = Scenario::named("unseen").await?;
     let node = scenario.node().await?;
     let never = scenario.create(until(&node, "end")).await?;
@@ -84,7 +84,9 @@ async fn an_exit_that_no_agent_saw_has_no_code_and_counts_as_a_failure() -> Resu
         .await?;
     let status = never.status().await?;
     assert_eq!(status.phase, Phase::Failed);
-    assert_eq!(status.last_termination.unwrap().exit_code, None);
+    // The code is gone with the process, unless nobody has buried that yet.
+    let code = status.last_termination.unwrap().exit_code;
+    assert!(matches!(code, None | Some(9)), "{code:?}");
     never.has_event(Reason::ContainerFailed).await?;
     let restarted = always
         .comes_to("is restarted", |object| {

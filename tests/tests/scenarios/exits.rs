@@ -1,6 +1,7 @@
 //! The end of a container is seen through its shim's handle, with the exit code and at once: these nodes list their
 //! containers once when the agent starts and then not for ten minutes.
 
+use std::fs;
 use std::time::Duration;
 
 use hcs_crds::{Initiator, Phase, Reason, RestartPolicy, conditions};
@@ -18,11 +19,19 @@ fn hardly_listing() -> NodeOptions {
 async fn exit_codes_are_seen_without_a_relist() -> Result {
     let scenario = Scenario::named("exits").await?;
     let node = scenario.node_with(hardly_listing()).await?;
+    let end = node.dir().join("end");
     let mut jobs = Vec::new();
     for code in [0, 1, 42, 255] {
-        let job = Container::named(&format!("job{code}")).on(&node);
-        jobs.push((code, scenario.create(job.exiting_after(50, code)).await?));
+        let job = Container::named(&format!("job{code}")).on(&node).working([
+            format!("--exit-code={code}"),
+            format!("--until={}", node.path(&end)),
+        ]);
+        jobs.push((code, scenario.create(job).await?));
     }
+    for (_, job) in &jobs {
+        job.becomes(Phase::Running).await?;
+    }
+    fs::write(&end, "").unwrap();
     for (code, job) in jobs {
         let (phase, reason) = if code == 0 {
             (Phase::Stopped, Reason::Completed)

@@ -73,7 +73,7 @@ async fn an_object_of_the_same_name_gets_a_container_of_its_own() -> Result {
     eventually(PATIENCE, "only the second is left", || async {
         let now = node.containers()?;
         let only = now == [status.container_id.clone().unwrap_or_default()];
-        Ok(if only { Ok(()) } else { Err(now) })
+        Ok(if only { Ok(()) } else { Err((now, &status)) })
     })
     .await?;
     scenario.leaves_nothing_on(&node).await

@@ -24,8 +24,6 @@ fn sound(node: &Node, data_dir: &str) -> Vec<String> {
         "n",
         "--runhcs",
         &path(node.machine().runhcs()),
-        "--http-address",
-        "127.0.0.1:0",
         "--data-dir",
         &path(&node.dir().join(data_dir)),
     ]
