@@ -101,7 +101,7 @@ async fn reconcile(
         .await?
         .is_some();
     let (reason, message) = if exists {
-        let text = format!("no agent runs on node {node}; see the DaemonSet's pod on it");
+        let text = format!("no agent has taken it up; see that one runs on node {node}");
         (Reason::NodeLost, text)
     } else {
         let text = format!(

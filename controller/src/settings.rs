@@ -59,8 +59,8 @@ settings! {
     /// Name of the node whose HcsContainer objects this agent makes true. Required.
     #[arg(long, env = "HCS_OPERATOR_NODE_NAME")]
     node_name: String,
-    /// The runhcs executable, as absolute path. Default: looked up as go-runhcs does, beside the
-    /// agent and on PATH.
+    /// The runhcs executable, as absolute path. Default: looked up as go-runhcs does, on PATH
+    /// and then beside the agent.
     #[arg(long, env = "HCS_OPERATOR_RUNHCS", value_name = "PATH")]
     runhcs: PathBuf,
     /// The agent's own folder: records, bundles, scratch disks. Default %ProgramData%\hcs-operator,

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 
-use hcs_crds::{ReclaimPolicy, Scratch};
+use hcs_crds::ReclaimPolicy;
 use kube::ResourceExt as _;
 
 use super::context::{Context, bundles};
@@ -42,10 +42,10 @@ async fn remove_object<R: Runtime>(ctx: &Context<R>, uid: &str) {
         .store
         .find(|object| object.metadata.uid.as_deref() == Some(uid))
         .is_some();
-    if known
-        || ctx.unreadable.contains(uid)
-        || record.as_ref().is_some_and(|record| record.released)
-    {
+    // What an object that was only observed has left stays for as long as its container does.
+    let released = record.as_ref().is_some_and(|record| record.released);
+    let released = released && !ctx.table.of_object(uid).is_empty();
+    if known || released || ctx.unreadable.contains(uid) {
         return;
     }
     for id in ctx.table.of_object(uid) {
@@ -67,11 +67,10 @@ async fn remove_object<R: Runtime>(ctx: &Context<R>, uid: &str) {
         ctx.table.set(&id, super::plan::Observed::Absent, None);
         ctx.table.forget(&id);
     }
-    let known_spec = record.as_ref().and_then(|record| record.last_known.clone());
-    // Where no spec is known, a disk that somebody may want is kept.
-    let policy = known_spec.map_or(ReclaimPolicy::Retain, |object| {
-        reclaim_policy(object.spec.scratch.as_ref())
-    });
+    // Where nothing is known of it, a disk that somebody may want is kept.
+    let policy = record
+        .as_ref()
+        .map_or(ReclaimPolicy::Retain, |record| record.scratch_policy);
     if let Err(error) = remove_files(ctx, uid, policy) {
         tracing::warn!(uid, %error, "files of an object that is gone stay");
         return;
@@ -83,11 +82,6 @@ async fn remove_object<R: Runtime>(ctx: &Context<R>, uid: &str) {
     if let Err(error) = ctx.records.remove(uid) {
         tracing::warn!(uid, %error, "the record of an object that is gone stays");
     }
-}
-
-/// What becomes of the disk of an object with this scratch; one that it asks for no longer goes.
-pub fn reclaim_policy(scratch: Option<&Scratch>) -> ReclaimPolicy {
-    scratch.map_or(ReclaimPolicy::Delete, |scratch| scratch.reclaim_policy)
 }
 
 /// Removes an object's bundles, and its scratch unless it is to be retained.

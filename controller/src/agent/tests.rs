@@ -66,6 +66,21 @@ async fn while_the_api_server_is_away_the_records_say_what_should_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_reboot_a_container_is_made_again_at_once() {
+    let node = Node::running(|web| web).await;
+    node.runtime.loses_all();
+    let begun = tokio::time::Instant::now();
+    let agent = Whole::start(node).await;
+    agent.until_has("web-2", "running").await;
+    assert!(begun.elapsed().as_secs() < 5);
+    let reason =
+        |a: &Whole| a.api.get("web").unwrap()["status"]["lastTermination"]["reason"].clone();
+    agent.until("told", |a| reason(a) == "NodeRebooted").await;
+    let status = agent.api.get("web").unwrap()["status"].clone();
+    assert_eq!(status["backoff"], json!(null));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_running_container_survives_the_agent() {
     let node = Node::running(|web| web).await;
     let agent = Whole::start(node).await;

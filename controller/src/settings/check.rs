@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use runhcs::{Format, Program, Runhcs};
+use tracing_subscriber::EnvFilter;
 
 use super::{Given, LogFormat, RunhcsLogFormat, host_policy};
 use crate::agent::HostPolicy;
@@ -91,6 +92,13 @@ impl AgentSettings {
         );
         let parallel = check.parallel(given.runhcs_parallel);
         let client = check.client(given, timeout);
+        let log_level = given.log_level.clone().unwrap_or_else(|| "info".into());
+        if let Err(error) = EnvFilter::try_new(&log_level) {
+            check.wrong(
+                "--log-level",
+                format!("{log_level:?} is no tracing filter: {error}"),
+            );
+        }
         if !check.wrong.is_empty() {
             return Err(check.wrong);
         }
@@ -106,7 +114,7 @@ impl AgentSettings {
             http_address: given
                 .http_address
                 .unwrap_or_else(|| (Ipv4Addr::LOCALHOST, HTTP_PORT).into()),
-            log_level: given.log_level.clone().unwrap_or_else(|| "info".into()),
+            log_level,
             log_format: given.log_format.unwrap_or_default(),
         })
     }

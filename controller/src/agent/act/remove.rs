@@ -47,7 +47,11 @@ impl<R: Runtime> Actor<'_, R> {
             signaled_at: self.ctx.now(),
             forced: false,
         });
-        self.save().await?;
+        if let Err(error) = self.save().await {
+            // No signal goes out, so no grace period begins.
+            self.record.stop = None;
+            return Err(error.into());
+        }
         match self.call(Call::Kill(id.clone(), signal)).await {
             Ok(_) => Ok(()),
             // Its init process has ended and the rest of it is about to.

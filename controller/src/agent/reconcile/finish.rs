@@ -94,6 +94,10 @@ impl<R: Runtime> Run<'_, R> {
         let result = self.actor().act(&Step::Finalize, Observed::Absent).await;
         self.note_result(StepKind::Finalize, result)?;
         self.publish_notices().await;
+        if self.has_trouble(StepKind::Finalize) {
+            let at = self.retry_of(StepKind::Finalize);
+            return Ok(Action::requeue(until(at, self.ctx.now())));
+        }
         Ok(Action::await_change())
     }
 
