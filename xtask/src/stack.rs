@@ -99,8 +99,10 @@ pub fn end_containers(dir: &Path) -> Result<()> {
     };
     for node in nodes {
         let node = node.context("failed to list the nodes")?.path();
-        let sim = SimNode::open(&node);
-        let sim = sim.with_context(|| format!("failed to open {}", node.display()))?;
+        // A folder in which no node was installed, as an interrupted start leaves it, has nothing running.
+        let Ok(sim) = SimNode::open(&node) else {
+            continue;
+        };
         sim.stop_all()
             .with_context(|| format!("failed to end what runs on {}", node.display()))?;
     }

@@ -38,7 +38,8 @@ pub fn up(args: &Up) -> Result<ExitCode> {
         fs::remove_file(&ready).context("failed to remove the last run's files")?;
     }
     let output = File::create(&log).context("failed to create the supervisor's log")?;
-    let mut supervisor = Command::new(std::env::current_exe().context("failed to find xtask")?);
+    // Not this process's own file, which the build may just have replaced.
+    let mut supervisor = Command::new(executables.folder().join("xtask"));
     supervisor
         .arg("supervise")
         .arg("--dir")
