@@ -39,7 +39,7 @@ async fn a_grace_period_begins_with_the_signal_and_not_before() {
 async fn a_release_that_cannot_be_written_down_is_tried_again() {
     let node = Node::running(|web| web).await;
     node.cluster.change("web", |spec| {
-        spec.management_policy = ManagementPolicy::Observe
+        spec.management_policy = ManagementPolicy::Observe;
     });
     node.converge("web").await;
     node.cluster.delete("web");

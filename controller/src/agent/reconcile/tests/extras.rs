@@ -19,7 +19,7 @@ fn with_console(web: HcsContainer) -> HcsContainer {
         spec.tty = Some(Tty {
             width: 80,
             height: 25,
-        })
+        });
     })
 }
 
