@@ -20,8 +20,11 @@ pub enum Check {
     Skipped(String),
 }
 
+/// Makes a check.
+type Run = fn() -> Result<Check>;
+
 /// The checks, the fastest first.
-pub fn all() -> [(Part, fn() -> Result<Check>); 5] {
+pub fn all() -> [(Part, Run); 5] {
     [
         (Part::Fmt, fmt),
         (Part::Generated, generated),

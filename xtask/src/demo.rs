@@ -19,7 +19,7 @@ use crate::samples;
 use crate::stack::{self, Stack};
 
 /// How long the samples may take to become Ready.
-const READY: Duration = Duration::from_secs(120);
+const READY: Duration = Duration::from_mins(2);
 
 /// Runs the demo, until Ctrl-C unless `--once`.
 pub fn demo(args: &Demo) -> Result<ExitCode> {

@@ -18,7 +18,7 @@ use crate::lock;
 use crate::stack::{self, Stack};
 
 /// How long `up` waits until everything is ready, and `down` until everything has gone.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 const POLL: Duration = Duration::from_millis(50);
 

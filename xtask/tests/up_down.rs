@@ -1,4 +1,6 @@
 //! `cargo xtask up` and `down`, as a person types them.
+// Clippy allows these in test functions, and all of this is tests.
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -21,7 +21,7 @@ const NAMESPACE: &str = "default";
 const CREATING: usize = 8;
 
 /// How long all containers together may take to become Running.
-const PATIENCE: Duration = Duration::from_secs(900);
+const PATIENCE: Duration = Duration::from_mins(15);
 
 /// What it cost to make all containers Running.
 pub struct Becoming {
@@ -188,7 +188,7 @@ impl Fleet {
     }
 
     async fn until_stopped(&mut self, name: &str) -> Result<()> {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
         loop {
             let event = tokio::time::timeout_at(deadline, self.events.next()).await;
             let Ok(Some(object)) = event else {
