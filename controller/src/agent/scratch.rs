@@ -92,10 +92,11 @@ impl ScratchFolder {
 
     /// Removes the folder, or leaves it where the policy says so.
     pub fn reclaim(&self, policy: ReclaimPolicy) -> Result<(), ScratchError> {
-        match (policy, fs::remove_dir_all(&self.0)) {
-            (ReclaimPolicy::Delete, Err(e)) if e.kind() != io::ErrorKind::NotFound => {
-                Err(io_error("remove", &self.0, e))
-            }
+        if policy == ReclaimPolicy::Retain {
+            return Ok(());
+        }
+        match fs::remove_dir_all(&self.0) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &self.0, e)),
             _ => Ok(()),
         }
     }
@@ -148,6 +149,18 @@ mod tests {
         assert!(!folder.has(20));
         made(&folder, 20, ReclaimPolicy::Delete);
         assert!(folder.has(20) && !folder.has(40));
+    }
+
+    #[test]
+    fn a_retained_folder_stays_and_another_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = ScratchFolder::new(dir.path(), "u");
+        made(&folder, 20, ReclaimPolicy::Delete);
+        folder.reclaim(ReclaimPolicy::Retain).unwrap();
+        assert!(folder.has(20));
+        folder.reclaim(ReclaimPolicy::Delete).unwrap();
+        folder.reclaim(ReclaimPolicy::Delete).unwrap();
+        assert!(!dir.path().join("scratch/u").exists());
     }
 
     #[test]

@@ -126,6 +126,11 @@ pub(super) async fn publish<R: Runtime>(
     report: &Report,
 ) -> Result<(), ApiError> {
     let uid = &report.record.object.uid;
+    // A status goes to whatever has the object's name: the API server does not compare uids there.
+    // Until its list is in, another object of this name may be in this one's place.
+    if !ctx.is_synced() {
+        return Ok(());
+    }
     let current = ctx.written.current(uid, object);
     let status = report.status(current.as_ref());
     if current.as_ref() == Some(&status) {
