@@ -33,7 +33,7 @@ async fn an_exit_after_a_restart_has_its_code(name: &str, end: fn(&Node)) -> Res
     let scenario = Scenario::named(name).await?;
     let node = scenario.node().await?;
     let job = scenario.create(until(&node, "end")).await?;
-    let before = job.becomes(Phase::Running).await?.status.unwrap();
+    let before = job.becomes_ready().await?.status.unwrap();
     end(&node);
     assert!(node.has_process(before.pid.unwrap()));
     node.agent().start_again()?;

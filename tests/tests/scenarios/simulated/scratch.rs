@@ -177,10 +177,11 @@ async fn a_retained_scratch_outlives_a_new_size_and_its_object() -> Result {
     object
         .comes_to("has a scratch of 3 GB", |object| has_scratch_of(object, 3))
         .await?;
-    object.delete().await?;
-    object.is_gone().await?;
     let folder = folder(&node, &object);
     let length = |name: &str| fs::metadata(folder.join(name)).unwrap().len();
+    assert_eq!(length("sandbox.retained-1.vhdx"), 2 * GB);
+    object.delete().await?;
+    object.is_gone().await?;
     assert_eq!(length("sandbox.retained-1.vhdx"), 2 * GB);
     assert_eq!(length("sandbox.vhdx"), 3 * GB);
     assert!(node.containers()?.is_empty());
