@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::platform::open_error_text;
+
 /// Go's report of an access through a pointer to nothing.
 pub const NIL_POINTER: &str = "panic: runtime error: invalid memory address or nil pointer dereference\n[signal 0xc0000005 \
      code=0x1 addr=0x50 pc=0x0]";
@@ -82,6 +84,16 @@ pub enum Failure {
         operation: &'static str,
         /// The file.
         path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+    /// A file could not be given its name.
+    #[error("rename {} {}: {reason}", from.display(), to.display())]
+    Rename {
+        /// Its name so far.
+        from: PathBuf,
+        /// Its name to be.
+        to: PathBuf,
         /// The system's words.
         reason: String,
     },
@@ -282,6 +294,24 @@ impl Failure {
             Self::Injected { exit_code, .. } => *exit_code,
             Self::Panic(_) => 2,
             _ => 1,
+        }
+    }
+
+    /// A file could not be read. Go opens a folder too, and only cannot read it.
+    pub fn reading(path: PathBuf, error: &std::io::Error) -> Self {
+        if path.is_dir() {
+            let reason = "Incorrect function.".to_owned();
+            return Self::File {
+                operation: "read",
+                path,
+                reason,
+            };
+        }
+        let reason = open_error_text(&path, error);
+        Self::File {
+            operation: "open",
+            path,
+            reason,
         }
     }
 

@@ -37,6 +37,9 @@ struct Run {
     /// Go on when asked to end, so that only force ends it.
     #[arg(long)]
     ignore_term: bool,
+    /// Leave signals to the system, which ends the program.
+    #[arg(long)]
+    leave_signals: bool,
     /// What to say in the file of `--write`.
     #[arg(last = true)]
     say: Vec<String>,
@@ -58,7 +61,7 @@ async fn main() -> ExitCode {
 }
 
 async fn work(run: Run) -> std::io::Result<ExitCode> {
-    let mut asked = asked_to_end()?;
+    let mut asked = if run.leave_signals { None } else { Some(asked_to_end()?) };
     if let Some(file) = &run.write {
         let mut file = OpenOptions::new().create(true).append(true).open(file)?;
         writeln!(file, "{} {}", std::process::id(), run.say.join(" "))?;
@@ -81,6 +84,7 @@ async fn work(run: Run) -> std::io::Result<ExitCode> {
         }
     };
     let told = async {
+        let Some(asked) = &mut asked else { return std::future::pending().await };
         loop {
             asked.recv().await;
             if !run.ignore_term {

@@ -228,7 +228,7 @@ impl Machine {
     }
 
     /// What the emulation or the simulator says of a container, beyond what runhcs tells.
-    pub fn processes(&self, id: &str) -> Result<Vec<Process>> {
+    pub fn processes(&self, id: &str) -> Vec<Process> {
         // One that died before it had a system has none.
         let mirror = self.mirror(id).unwrap_or_default();
         let list = if self.is_real() {
@@ -242,7 +242,7 @@ impl Machine {
         } else {
             Process::of_simulator
         };
-        Ok(processes.iter().map(read).collect())
+        processes.iter().map(read).collect()
     }
 
     fn mirror(&self, id: &str) -> Result<Value> {
@@ -340,8 +340,6 @@ pub struct Process {
     pub exit_code: Option<u64>,
     /// Columns and lines of its terminal; zeros if it was never given any.
     pub size: (u64, u64),
-    /// How many signals it was sent.
-    pub signals: u64,
 }
 
 impl Process {
@@ -353,7 +351,6 @@ impl Process {
                 .as_u64()
                 .filter(|_| mirror["Exited"] == true),
             size: (number(&size["Width"]), number(&size["Height"])),
-            signals: number(&mirror["Signals"]),
         }
     }
 
@@ -363,9 +360,6 @@ impl Process {
         Self {
             exit_code: mirror["exitCode"].as_u64(),
             size: (number(&size["width"]), number(&size["height"])),
-            signals: mirror["signals"]
-                .as_array()
-                .map_or(0, |signals| signals.len() as u64),
         }
     }
 }

@@ -27,9 +27,9 @@ fn recorded() -> PathBuf {
 /// Plays the script and compares with what is recorded.
 fn says_what_is_recorded(machine: Machine) -> Result {
     let mut player = Player::on(machine);
-    let played = script::play(&mut player);
+    let end = script::play(&mut player);
     let said = player.transcript();
-    if let Err(error) = played {
+    if let Err(error) = end {
         let start = said.len().saturating_sub(2000);
         return Err(format!("{error}, after:\n{}", said.get(start..).unwrap_or(&said)).into());
     }

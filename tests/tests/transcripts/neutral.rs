@@ -14,8 +14,9 @@ pub struct Neutral {
 }
 
 /// wine's text for an error, and Windows'. Those that reach runhcs through the emulation have Windows' text already.
-const WINE: [(&str, &str); 5] = [
+const WINE: [(&str, &str); 6] = [
     ("Directory name invalid.", "The directory name is invalid."),
+    ("Invalid function.", "Incorrect function."),
     (
         "File not found.",
         "The system cannot find the file specified.",
@@ -131,7 +132,7 @@ macro_rules! regex {
 }
 
 regex!(TIME, r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z");
-regex!(PID, r#"("pid": ?|holds "|'pid-)(-?\d+)"#);
+regex!(PID, r#"("pid": ?|holds "|'pid-|--pid )(-?\d+)"#);
 regex!(PS, r"(?m)^(out: )\[([\d,]+)\]");
 regex!(
     TABLE,

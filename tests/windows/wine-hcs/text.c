@@ -105,6 +105,18 @@ WCHAR *co_dup(const WCHAR *s)
     return p;
 }
 
+static void str_append(struct str *s, const WCHAR *text, size_t k)
+{
+    if (s->n + k + 1 > s->cap) {
+        s->cap = (s->n + k + 1) * 2 + 256;
+        s->p = realloc(s->p, s->cap * sizeof(WCHAR));
+        if (!s->p) abort();
+    }
+    memcpy(s->p + s->n, text, k * sizeof(WCHAR));
+    s->n += k;
+    s->p[s->n] = 0;
+}
+
 void str_add(struct str *s, const WCHAR *fmt, ...)
 {
     va_list ap;
@@ -114,23 +126,16 @@ void str_add(struct str *s, const WCHAR *fmt, ...)
     va_start(ap, fmt);
     k = vswprintf(tmp, 1024, fmt, ap);
     va_end(ap);
-    if (k < 0) return;
-    if (s->n + k + 1 > s->cap) {
-        s->cap = (s->n + k + 1) * 2 + 256;
-        s->p = realloc(s->p, s->cap * sizeof(WCHAR));
-        if (!s->p) abort();
-    }
-    memcpy(s->p + s->n, tmp, (k + 1) * sizeof(WCHAR));
-    s->n += k;
+    if (k > 0) str_append(s, tmp, k);
 }
 
 void str_json(struct str *s, const WCHAR *v)
 {
     str_add(s, L"\"");
     for (; *v; v++) {
-        if (*v == '"' || *v == '\\') str_add(s, L"\\%c", *v);
-        else if (*v < 0x20) str_add(s, L"\\u%04x", *v);
-        else str_add(s, L"%c", *v);
+        if (*v == '"' || *v == '\\') str_append(s, L"\\", 1);
+        if (*v < 0x20) str_add(s, L"\\u%04x", *v);
+        else str_append(s, v, 1);   /* printf would stumble over half a character */
     }
     str_add(s, L"\"");
 }

@@ -54,7 +54,7 @@ pub fn request(
             .collect()
     };
     if args.first().is_none_or(|program| program.is_empty()) {
-        return Err("The parameter is incorrect.".to_owned());
+        return Err("The virtual machine or container JSON document is invalid.".to_owned());
     }
     let mut env: Vec<(String, String)> = Vec::new();
     if !record.spec.hostname.is_empty() {
@@ -67,12 +67,30 @@ pub fn request(
             .filter(|(_, value)| !value.is_empty())
             .map(|(n, v)| (n.to_owned(), v.to_owned())),
     );
+    let cwd = working_folder(record, &process.cwd).map_err(|error| {
+        // The program is looked up first.
+        if is_there(Path::new(&args[0])) {
+            error
+        } else {
+            NOT_FOUND.to_owned()
+        }
+    })?;
     Ok(ProcessRequest {
         args,
         env,
-        cwd: working_folder(record, &process.cwd)?,
+        cwd,
         stdio_of,
     })
+}
+
+/// Windows' words for a program that is not there.
+const NOT_FOUND: &str = "The system cannot find the file specified.";
+
+/// Whether a program is there: where it says, or on PATH.
+fn is_there(program: &Path) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = std::env::split_paths(&path);
+    program.is_file() || folders.any(|folder| folder.join(program).is_file())
 }
 
 /// The folder a process begins in. Where Windows' folders are not to be had, one such as `C:\`
@@ -105,7 +123,7 @@ pub fn spawn_error(error: &io::Error) -> String {
     }
     if error.kind() == io::ErrorKind::NotFound {
         // The standard library looks the program up itself, and says so in its own words.
-        return "The system cannot find the file specified.".to_owned();
+        return NOT_FOUND.to_owned();
     }
     error_text(error)
 }

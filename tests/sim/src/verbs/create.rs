@@ -14,7 +14,7 @@ use crate::ipc::{Connection, Request};
 use crate::names;
 use crate::node::ShimStdio;
 use crate::outcome::Outcome;
-use crate::platform::{self, error_text, open_error_text};
+use crate::platform::{self, error_text};
 use crate::registry::Record;
 use crate::shim;
 use crate::spec::Spec;
@@ -94,12 +94,7 @@ fn load_spec(context: &Context) -> Result<Spec, Failure> {
         if error.kind() == std::io::ErrorKind::NotFound {
             return Failure::NoSpecification;
         }
-        let reason = open_error_text(&path, &error);
-        Failure::File {
-            operation: "open",
-            path,
-            reason,
-        }
+        Failure::reading(path, &error)
     })?;
     Spec::parse(&text)?.ok_or(Failure::Panic(NIL_POINTER))
 }

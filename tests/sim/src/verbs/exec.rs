@@ -7,7 +7,6 @@ use crate::context::Context;
 use crate::failure::{Failure, NIL_POINTER, SpecProblem};
 use crate::faults::Point;
 use crate::outcome::Outcome;
-use crate::platform::open_error_text;
 use crate::shim;
 use crate::spec::Process;
 
@@ -48,14 +47,7 @@ fn process(context: &Context, container: &Container) -> Result<Process, Failure>
     let document = parsed.text("process");
     if !document.is_empty() {
         let path = PathBuf::from(document);
-        let text = std::fs::read(&path).map_err(|error| {
-            let reason = open_error_text(&path, &error);
-            Failure::File {
-                operation: "open",
-                path,
-                reason,
-            }
-        })?;
+        let text = std::fs::read(&path).map_err(|error| Failure::reading(path, &error))?;
         let process = Process::parse(&text)?;
         check(&process)?;
         return Ok(process);

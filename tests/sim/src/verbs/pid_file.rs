@@ -38,7 +38,16 @@ pub fn write(path: &Path, pid: u32) -> Result<(), Failure> {
         reason: error_text(error),
     };
     write!(written?, "{pid}").map_err(|error| failed("write", &error))?;
-    std::fs::rename(&temporary, path).map_err(|error| failed("rename", &error))
+    std::fs::rename(&temporary, path).map_err(|error| Failure::Rename {
+        // Windows does not say that a folder is in the way.
+        reason: if path.is_dir() {
+            "Access is denied.".to_owned()
+        } else {
+            error_text(&error)
+        },
+        from: temporary,
+        to: path.to_owned(),
+    })
 }
 
 /// Opens a shim's log for append, as its making is all of it that is seen here.

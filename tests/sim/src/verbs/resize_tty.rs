@@ -10,7 +10,12 @@ use crate::outcome::Outcome;
 
 /// Sets a size.
 pub fn run(context: &Context) -> Result<Outcome, Failure> {
-    let size = |index: usize| context.parsed.args[index].parse().unwrap_or(0);
+    // A sign passes the check of the arguments, but not Go's ParseUint, whose failure runhcs overlooks.
+    let size = |index: usize| {
+        let text = &context.parsed.args[index];
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| digits).unwrap_or(0)
+    };
     let (width, height) = (size(1), size(2));
     let container = Container::get_live(&context.registry, &context.systems, context.id())?;
     let record = &container.record;

@@ -95,9 +95,13 @@ pub fn every_verb_in_every_state(player: &mut Player) -> Result {
             let id = format!("{state}-{number}");
             player.section(&format!("{state}: {verb}"));
             make(player, &id)?;
-            say(player, verb, &id)?;
+            if state == "running" && verb.starts_with("kill") {
+                player.may_end(&id, |player| say(player, verb, &id))?;
+            } else {
+                say(player, verb, &id)?;
+            }
             player.run(&["state", &id])?;
-            player.note_processes(&id)?;
+            player.note_processes(&id);
             player.run(&["delete", "--force", &id])?;
             player.forget(&id)?;
         }

@@ -282,7 +282,7 @@ pub fn sizes(player: &mut Player) -> Result {
         "1_0 25",
     ] {
         player.say(&format!("resize-tty b {size}"))?;
-        player.note_processes("b")?;
+        player.note_processes("b");
     }
     player.run(&["resize-tty", "b", "", ""])?;
     player.run(&["resize-tty", "b", " 80", "25 "])?;
@@ -327,7 +327,7 @@ pub fn signals(player: &mut Player) -> Result {
         player.create("b")?;
         player.start("b")?;
         player.may_end("b", |player| player.run(&["kill", "b", signal]))?;
-        player.note_processes("b")?;
+        player.note_processes("b");
         player.say("delete --force b")?;
     }
     Ok(())

@@ -54,7 +54,7 @@ pub fn processes_in_a_container(player: &mut Player) -> Result {
     player.say("exec --process @p.json w")?;
     fs::write(player.file("p.json"), "{bad")?;
     player.say("exec --process @p.json w")?;
-    player.note_processes("w")?;
+    player.note_processes("w");
     detached(player)?;
     stop(player, "w")?;
     player.say("delete w")?;
@@ -75,7 +75,7 @@ fn detached(player: &mut Player) -> Result {
     let pid = player.pid("e")?.to_string();
     player.run(&["resize-tty", "--pid", &pid, "w", "132", "43"])?;
     player.run(&["resize-tty", "--pid", "4294967295", "w", "132", "43"])?;
-    player.note_processes("w")?;
+    player.note_processes("w");
     player.process_ends("w", "e", |player| {
         Ok(fs::write(player.file("w/e-end"), "")?)
     })?;
@@ -115,7 +115,7 @@ pub fn ends(player: &mut Player) -> Result {
 }
 
 fn end_of(player: &mut Player, id: &str) -> Result {
-    player.note_processes(id)?;
+    player.note_processes(id);
     player.run(&["state", id])?;
     player.run(&["delete", id])
 }
@@ -129,11 +129,11 @@ pub fn a_terminal(player: &mut Player) -> Result {
     })?;
     player.create("t")?;
     player.start("t")?;
-    player.note_processes("t")?;
+    player.note_processes("t");
     player.say("resize-tty t 120 40")?;
-    player.note_processes("t")?;
+    player.note_processes("t");
     stop(player, "t")?;
-    player.note_processes("t")?;
+    player.note_processes("t");
     player.say("delete t")
 }
 
