@@ -222,13 +222,14 @@ impl<R: Runtime> Actor<'_, R> {
     pub(super) async fn finalize(&mut self) -> Result<(), ActError> {
         let uid = self.record.object.uid.clone();
         if self.record.released {
+            // What its container uses stays claimed for as long as that is there.
             self.save().await?;
         } else {
             let policy = self.record.scratch_policy;
             sweep::remove_files(self.ctx, &uid, policy)
                 .map_err(|e| ActError::step(Reason::NodeStorageFailed, e.to_string()))?;
+            self.ctx.release_claims(&self.record.object);
         }
-        self.ctx.release_claims(&self.record.object);
         self.ctx.table.forget(&self.id());
         if self.object.finalizers().iter().any(|f| f == FINALIZER) {
             self.ctx.api.remove_finalizer(self.object).await?;

@@ -13,3 +13,4 @@ mod looking;
 mod running;
 mod runtime_failures;
 mod stopping;
+mod storm;

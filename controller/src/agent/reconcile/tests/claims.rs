@@ -75,3 +75,27 @@ async fn the_first_keeps_it_through_its_restarts() {
     assert_eq!(node.queued(), [""; 0]);
     assert_eq!(node.runtime.has(), [("web-2".into(), "running")]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_released_container_uses_is_free_only_when_that_container_is_gone() {
+    let mut node = contended().await;
+    node.converge("api").await;
+    node.cluster.change("web", |spec| {
+        spec.management_policy = hcs_crds::ManagementPolicy::Observe;
+    });
+    node.converge("web").await;
+    node.cluster.delete("web");
+    node.converge("web").await;
+    node.cluster.catch_up();
+    assert_eq!(node.queued(), [""; 0]);
+    pass(600.0).await;
+    node.converge("api").await;
+    assert_eq!(node.runtime.has(), [("web-1".into(), "running")]);
+
+    node.runtime.loses_all();
+    node.ctx.relist.refresh().await;
+    sweep(&node.ctx).await;
+    assert_eq!(node.queued(), ["api"]);
+    node.converge("api").await;
+    assert_eq!(node.runtime.has(), [("api-1".into(), "running")]);
+}
