@@ -312,6 +312,9 @@ fn fresh_run_folder() -> Result<PathBuf> {
         })
         .filter_map(|run| Some((run.metadata().ok()?.modified().ok()?, run.path())))
         .collect();
+    for (_, run) in &ended {
+        crate::node::end_containers(run)?;
+    }
     ended.sort();
     ended.pop();
     for (_, run) in ended {

@@ -288,3 +288,20 @@ pub async fn start_controller(
     controller.ready().await?;
     Ok(controller)
 }
+
+/// Ends the containers on all simulated nodes of a control plane's folder: a run that was killed leaves them, as a
+/// killed agent should.
+pub fn end_containers(control_plane: &Path) -> Result {
+    let Ok(nodes) = std::fs::read_dir(control_plane.join("nodes")) else {
+        return Ok(());
+    };
+    for node in nodes.filter_map(std::result::Result::ok) {
+        // A folder in which no node was installed, as an interrupted start leaves it, has nothing running.
+        let Ok(sim) = SimNode::open(&node.path()) else {
+            continue;
+        };
+        sim.stop_all()
+            .map_err(|source| Error::file("end what runs on", &node.path(), source))?;
+    }
+    Ok(())
+}

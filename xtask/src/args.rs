@@ -47,7 +47,7 @@ pub struct Demo {
 /// Arguments of `up`.
 #[derive(Args)]
 pub struct Up {
-    /// Where its files go: DIR/kubeconfig, DIR/bin/kubectl, DIR/nodes/<node>/runhcs, DIR/logs.
+    /// Where its files go: DIR/kubeconfig, DIR/bin/kubectl, DIR/nodes/NODE/runhcs, DIR/logs.
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
     /// How many nodes: node-1 to node-N.

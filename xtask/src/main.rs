@@ -5,6 +5,7 @@ mod bench;
 mod checks;
 mod demo;
 mod generate;
+mod interrupt;
 mod kubectl;
 mod lock;
 mod samples;

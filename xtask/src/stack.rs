@@ -9,7 +9,6 @@ use futures::future::try_join_all;
 use hcs_tests::binaries::{self, Workspace};
 use hcs_tests::operator::Operator;
 use hcs_tests::{ControlPlane, Node, NodeOptions, node};
-use runhcs_sim::SimNode;
 
 use crate::lock::FolderLock;
 
@@ -92,26 +91,9 @@ pub fn build(release: bool) -> Result<Workspace> {
     })
 }
 
-/// Ends the containers that a killed run has left on its nodes.
-pub fn end_containers(dir: &Path) -> Result<()> {
-    let Ok(nodes) = fs::read_dir(dir.join("nodes")) else {
-        return Ok(());
-    };
-    for node in nodes {
-        let node = node.context("failed to list the nodes")?.path();
-        // A folder in which no node was installed, as an interrupted start leaves it, has nothing running.
-        let Ok(sim) = SimNode::open(&node) else {
-            continue;
-        };
-        sim.stop_all()
-            .with_context(|| format!("failed to end what runs on {}", node.display()))?;
-    }
-    Ok(())
-}
-
 /// The store starts empty, so the last run's nodes have nothing to go on with.
-fn remove_old_nodes(dir: &Path) -> Result<()> {
-    end_containers(dir)?;
+pub fn remove_old_nodes(dir: &Path) -> Result<()> {
+    node::end_containers(dir)?;
     let nodes = dir.join("nodes");
     if nodes.exists() {
         fs::remove_dir_all(&nodes)

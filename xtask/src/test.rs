@@ -13,9 +13,13 @@ use runhcs_sim::SimNode;
 use crate::args::{self, Part};
 use crate::checks::{self, Check};
 use crate::windows;
+use crate::{interrupt, stack};
 
 /// Scenarios mostly wait: more of them at once than there are processors.
 const SCENARIO_THREADS: &str = "8";
+
+/// Where in the shared control plane's folder scenarios have one of their own.
+const OWN: &str = "own";
 
 /// How many tests passed, failed and were skipped. A check that failed counts as a failed test.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -70,12 +74,14 @@ impl Counts {
 pub fn test(args: &args::Test) -> Result<ExitCode> {
     let started = Instant::now();
     let wanted = |part: Part| args.only.is_empty() || args.only.contains(&part);
+    interrupt::watch()?;
     let mut counts = Counts::default();
     let mut failures = Vec::new();
     for (part, check) in checks::all() {
         if !wanted(part) {
             continue;
         }
+        interrupt::go_on()?;
         match announced(&format!("{part:?}"), check) {
             Ok(Check::Passed) => {}
             Ok(Check::Skipped(why)) => {
@@ -97,6 +103,7 @@ pub fn test(args: &args::Test) -> Result<ExitCode> {
         if !wanted(part) {
             continue;
         }
+        interrupt::go_on()?;
         match announced(&format!("{part:?}"), || tests(args.filter.as_deref())) {
             Ok(found) => {
                 if found.failed > 0 {
@@ -182,18 +189,21 @@ fn on_a_control_plane(
     let executables = Workspace::build(false)?;
     let runtime = tokio::runtime::Runtime::new().context("failed to start the async runtime")?;
     let dir = binaries::target_folder()?.join("scenarios/shared");
-    let old_nodes = dir.join("nodes");
-    if old_nodes.exists() {
-        std::fs::remove_dir_all(&old_nodes).context("failed to remove the last run's nodes")?;
-    }
+    // A run that was killed may have left its nodes' containers running.
+    let own = dir.join(OWN);
+    stack::remove_old_nodes(&dir)?;
+    stack::remove_old_nodes(&own)?;
     let control_plane = runtime.block_on(ControlPlane::start(&dir))?;
-    let mut counts = tests(&|command| {
+    let tests = tests(&|command| {
         command
             .env(control_plane::SHARED, &dir)
             .env(binaries::BIN_DIR, executables.folder());
-    })?;
+    });
+    let left = leftovers(&dir)? | leftovers(&own)?;
+    interrupt::go_on()?;
     control_plane.all_running()?;
-    if leftovers(&dir)? {
+    let mut counts = tests?;
+    if left {
         counts.add(Counts::FAILED);
     }
     println!("Logs: {}", dir.display());
@@ -203,7 +213,10 @@ fn on_a_control_plane(
 /// Whether scenarios have left containers running. Ends them.
 fn leftovers(dir: &std::path::Path) -> Result<bool> {
     let mut any = false;
-    for node in std::fs::read_dir(dir.join("nodes")).context("failed to list the nodes")? {
+    let Ok(nodes) = std::fs::read_dir(dir.join("nodes")) else {
+        return Ok(false);
+    };
+    for node in nodes {
         let node = node.context("failed to list the nodes")?.path();
         let Ok(sim) = SimNode::open(&node) else {
             continue;
@@ -227,10 +240,7 @@ fn leftovers(dir: &std::path::Path) -> Result<bool> {
 /// failed test (it did not compile, it crashed) counts as one.
 pub fn run_tests(mut cargo: Command) -> Result<Counts> {
     let text = format!("{cargo:?}");
-    let mut child = cargo
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("failed to start {text}"))?;
+    let mut child = interrupt::spawn(cargo.stdout(Stdio::piped()))?;
     let output = child
         .stdout
         .take()
@@ -241,6 +251,7 @@ pub fn run_tests(mut cargo: Command) -> Result<Counts> {
         println!("{line}");
         counts.add(Counts::from_line(&line).unwrap_or_default());
     }
+    interrupt::ending();
     let status = child.wait().context("failed to wait for cargo")?;
     if !status.success() && counts.failed == 0 {
         eprintln!("{text} failed without a failed test: {status}");

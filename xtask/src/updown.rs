@@ -133,7 +133,7 @@ pub fn down(args: &Down) -> Result<ExitCode> {
         println!("Nothing is running in {}", dir.display());
     }
     // A supervisor that was killed took its own children with it, but not the nodes' containers.
-    stack::end_containers(&dir)?;
+    hcs_tests::node::end_containers(&dir)?;
     verify(&dir)?;
     Ok(ExitCode::SUCCESS)
 }
