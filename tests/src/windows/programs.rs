@@ -28,7 +28,7 @@ pub struct Executables {
 }
 
 impl Executables {
-    /// Those in the folder named by [`BIN_DIR`], else built by cargo (a second when nothing has changed) into a target
+    /// Those in the folder named by `HCS_TESTS_WINDOWS_BIN_DIR`, else built by cargo (a second when nothing has changed) into a target
     /// folder of their own.
     pub fn build(toolchain: &Toolchain) -> Result<Self, Error> {
         if let Some(folder) = std::env::var_os(BIN_DIR) {
