@@ -1,6 +1,8 @@
 //! Whatever goes wrong, in whatever order: never two containers of one object, and in the end all
 //! is as it should be.
 
+use std::time::Duration;
+
 use hcs_crds::DesiredState;
 use proptest::prelude::*;
 use runhcs::ErrorKind;
@@ -20,6 +22,7 @@ enum Event {
     AllIsLost,
     Relist,
     Passes(u16),
+    AgentIsKilledAfter(u64),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -57,6 +60,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Event::AllIsLost),
         Just(Event::Relist),
         (1_u16..400).prop_map(Event::Passes),
+        (0_u64..100).prop_map(Event::AgentIsKilledAfter),
     ]
 }
 
@@ -73,7 +77,7 @@ fn container_ends(node: &Node, code: u32) {
     }
 }
 
-async fn happen(node: &Node, event: Event) {
+async fn happen(node: Node, event: Event) -> Node {
     match event {
         Event::CallFails(verb) => node.runtime.next(verb, fails(ErrorKind::Failed, "no")),
         Event::CallHangs(verb, leaves) => {
@@ -88,29 +92,35 @@ async fn happen(node: &Node, event: Event) {
             let config = spec.bundle.config.as_mut().unwrap();
             config["process"]["args"] = serde_json::json!(["run", n.to_string()]);
         }),
-        Event::ContainerEnds(code) => container_ends(node, code),
+        Event::ContainerEnds(code) => container_ends(&node, code),
         Event::AllIsLost => {
             node.runtime.loses_all();
             node.ctx.relist.refresh().await;
         }
         Event::Relist => drop(node.ctx.relist.refresh().await),
         Event::Passes(seconds) => pass(seconds.into()).await,
+        Event::AgentIsKilledAfter(seconds) => {
+            let patience = Duration::from_secs(seconds);
+            let _ = tokio::time::timeout(patience, node.reconcile("web")).await;
+            return node.restarted().await;
+        }
     }
     let _ = node.reconcile("web").await;
     assert!(node.runtime.most_at_once() <= 1, "two containers at once");
+    node
 }
 
 async fn play(events: Vec<Event>) {
-    let node = Node::new().await;
+    let mut node = Node::new().await;
     node.has(node.object("web"));
     for event in events {
-        happen(&node, event).await;
+        node = happen(node, event).await;
     }
     node.runtime.heals();
     node.api.heals();
-    happen(&node, Event::Wanted(DesiredState::Running)).await;
+    node = happen(node, Event::Wanted(DesiredState::Running)).await;
     for _ in 0..12 {
-        happen(&node, Event::Relist).await;
+        node = happen(node, Event::Relist).await;
         pass(301.0).await;
     }
     assert_eq!(node.condition("web", "Ready"), "True Running");
@@ -131,7 +141,7 @@ async fn play(events: Vec<Event>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_fails_there_is_never_a_second_container_and_in_the_end_all_is_well(
