@@ -12,7 +12,7 @@ use hcs_crds::HcsContainer;
 use kube::Client;
 use kube::runtime::controller::{Config, applier};
 use kube::runtime::reflector::{self, ObjectRef};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 mod act;
 mod bundle;
@@ -54,6 +54,9 @@ use crate::platform;
 const ANNOTATION_HASH: &str = "hcs-operator.dev/spec-hash";
 /// Objects reconciled at once. A hung runhcs takes one of these places for as long as its deadline.
 const PARALLEL_RECONCILES: u16 = 256;
+
+/// Reconciles that call runhcs at once; one that takes over a second makes room for another.
+const TURNS: usize = 16;
 
 /// What an agent needs to know.
 pub struct Options {
@@ -135,6 +138,7 @@ pub async fn start<R: Runtime>(
         written: Written::default(),
         clock: options.clock,
         boot_id,
+        turns: Semaphore::new(TURNS),
         queue: queue.clone(),
         metrics,
         synced: AtomicBool::new(false),

@@ -14,6 +14,10 @@ use crate::metrics::Metrics;
 use crate::settings::AgentSettings;
 use crate::{http, kube_client, platform, shutdown, telemetry};
 
+/// Threads: the agent waits more than it computes, and shares its node with what it runs.
+const WORKERS: usize = 2;
+/// Threads that write records; a disk does no more at once.
+const BLOCKING_THREADS: usize = 4;
 /// Where the bound address of the probes is written, below the data folder.
 const ADDRESS_FILE: &str = "http-address";
 
@@ -24,6 +28,8 @@ pub fn run(settings: AgentSettings) -> anyhow::Result<ExitCode> {
     let data = settings.data.clone();
     let _lock = prepare(&data)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()?;
     runtime.block_on(serve(settings))?;

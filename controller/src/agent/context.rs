@@ -9,6 +9,7 @@ use hcs_crds::{HcsContainer, HcsContainerStatus};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::{ObjectRef, Store};
+use tokio::sync::Semaphore;
 
 use super::claims::Claims;
 use super::exits::Exits;
@@ -55,6 +56,9 @@ pub struct Context<R> {
     pub clock: Clock,
     /// The boot that the agent runs in.
     pub boot_id: String,
+    /// Turns of those reconciles that call runhcs. Each goes through all its steps in one turn, so
+    /// that of many containers the first ones run soon, and none is reported as slow for waiting.
+    pub turns: Semaphore,
     /// What to reconcile next.
     pub queue: Queue,
     /// Counters.

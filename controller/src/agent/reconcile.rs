@@ -10,6 +10,7 @@ use hcs_crds::HcsContainer;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
+use tokio::sync::SemaphorePermit;
 
 use super::act::{ActError, Actor, STRAY};
 use super::context::Context;
@@ -90,8 +91,11 @@ pub async fn reconcile<R: Runtime>(
         health,
         observed: Observed::Absent,
         reported: false,
+        turn: None,
+        started: tokio::time::Instant::now(),
     };
     let outcome = run.converge().await;
+    run.turn = None;
     let gone = matches!(outcome, Ok(Outcome::Gone));
     let finished = run.finish(outcome).await;
     if gone {
@@ -107,12 +111,15 @@ struct Run<'a, R> {
     notices: Vec<Notice>,
     health: Health,
     observed: Observed,
+    /// Whether it took so long that it was reported before its end.
     reported: bool,
+    turn: Option<SemaphorePermit<'a>>,
+    /// When the turn began.
+    started: tokio::time::Instant,
 }
 
 impl<R: Runtime> Run<'_, R> {
     async fn converge(&mut self) -> Result<Outcome, ReconcileError> {
-        let started = tokio::time::Instant::now();
         for _ in 0..MOST_STEPS {
             if let Some(latest) = self.latest() {
                 self.object = latest;
@@ -141,7 +148,7 @@ impl<R: Runtime> Run<'_, R> {
             let step = plan(&wanted, self.record, self.observed, now);
             match step {
                 Step::Wait { .. } | Step::Settled { .. } => return Ok(Outcome::Planned(step)),
-                _ => self.carry_out(&step, started).await?,
+                _ => self.carry_out(&step).await?,
             }
             if step == Step::Finalize && !self.has_trouble(StepKind::Finalize) {
                 return Ok(Outcome::Gone);
@@ -161,21 +168,19 @@ impl<R: Runtime> Run<'_, R> {
         (version(&cached) >= version(&self.object)).then_some(cached)
     }
 
-    /// Keeps the spec on disk, for the time when the API server is away.
+    /// Keeps the spec, which goes to disk with the record for the time when the API server is away.
     fn keep_last_known(&mut self) {
-        let same = self.record.last_known.as_ref().is_some_and(|known| {
-            known.metadata.generation == self.object.metadata.generation
-                && known.metadata.deletion_timestamp == self.object.metadata.deletion_timestamp
-                && known.metadata.finalizers == self.object.metadata.finalizers
-        });
-        if !same {
-            let mut known = HcsContainer::clone(&self.object);
-            known.metadata.managed_fields = None;
-            known.status = None;
-            if let Some(scratch) = &known.spec.scratch {
-                self.record.scratch_policy = scratch.reclaim_policy;
-            }
-            self.record.last_known = Some(Arc::new(known));
+        if let Some(scratch) = &self.object.spec.scratch {
+            self.record.scratch_policy = scratch.reclaim_policy;
+        }
+        self.record.last_known = Some(Arc::clone(&self.object));
+    }
+
+    /// Waits for a turn among those that call runhcs. What takes long gives its turn up.
+    async fn take_turn(&mut self) {
+        if self.turn.is_none() && !self.reported {
+            self.turn = self.ctx.turns.acquire().await.ok();
+            self.started = tokio::time::Instant::now();
         }
     }
 
@@ -213,25 +218,27 @@ impl<R: Runtime> Run<'_, R> {
     }
 
     /// Acts, and reports in between if it takes long.
-    async fn carry_out(
-        &mut self,
-        step: &Step,
-        started: tokio::time::Instant,
-    ) -> Result<(), ReconcileError> {
+    async fn carry_out(&mut self, step: &Step) -> Result<(), ReconcileError> {
+        if step.kind().is_some() {
+            self.take_turn().await;
+        }
         let mut before = self.report(Outcome::Doing(step.clone()));
-        let observed = self.observed;
-        let reported = self.reported;
-        let ctx = self.ctx;
-        let object = Arc::clone(&self.object);
+        let (ctx, object) = (self.ctx, Arc::clone(&self.object));
+        let (observed, reported) = (self.observed, self.reported);
+        let progress_due = self.started + REPORT_AFTER;
+        let mut turn = self.turn.take();
         let result = {
             let mut acting = std::pin::pin!(self.actor_act(step, observed));
-            let progress_due = started + REPORT_AFTER;
-            match tokio::time::timeout_at(progress_due, &mut acting).await {
-                Ok(result) => result,
-                Err(_) if reported => acting.await,
-                Err(_) => {
+            if let Ok(result) = tokio::time::timeout_at(progress_due, &mut acting).await {
+                result
+            } else {
+                drop(turn.take());
+                if reported {
+                    acting.await
+                } else {
                     before.now = ctx.now();
-                    let (published, result) = tokio::join!(publish(ctx, &object, &before), acting);
+                    let published = publish(ctx, &object, &before);
+                    let (published, result) = tokio::join!(published, acting);
                     if let Err(error) = published {
                         tracing::debug!(%error, "no interim status");
                     }
@@ -239,7 +246,8 @@ impl<R: Runtime> Run<'_, R> {
                 }
             }
         };
-        self.reported = reported || started.elapsed() >= REPORT_AFTER;
+        self.reported = reported || turn.is_none();
+        self.turn = turn;
         match step.kind() {
             Some(kind) => self.note_result(kind, result),
             None => match result {

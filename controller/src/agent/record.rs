@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use hcs_crds::{CommandRecord, HcsContainer, ReclaimPolicy, Termination};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use kube::core::ObjectMeta;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::plan::StepKind;
 
@@ -170,6 +171,7 @@ pub struct Record {
     /// Whose record this is.
     pub object: ObjectId,
     /// The object as last seen, for the time when the API server is away.
+    #[serde(serialize_with = "as_specified")]
     pub last_known: Option<Arc<HcsContainer>>,
     /// Number of the current attempt; 0 before the first.
     pub attempt: u32,
@@ -295,6 +297,25 @@ impl Record {
         }
         self.recent.push_back(command);
     }
+}
+
+/// An object without what changes while its spec stays, so that its record is not written again for
+/// each status. In memory it is the cache's own object: a copy would double what each one takes.
+#[expect(clippy::ref_option, reason = "serde gives a reference to the field")]
+fn as_specified<S: Serializer>(
+    object: &Option<Arc<HcsContainer>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let specified = object.as_deref().map(|object| HcsContainer {
+        metadata: ObjectMeta {
+            resource_version: None,
+            managed_fields: None,
+            ..object.metadata.clone()
+        },
+        spec: object.spec.clone(),
+        status: None,
+    });
+    specified.serialize(serializer)
 }
 
 /// The container id of one attempt: lower case, no characters that any layer could misread.
