@@ -198,13 +198,19 @@ impl Job {
         command
             .stdout(stdio_of(request.stdio_of, 1))
             .stderr(stdio_of(request.stdio_of, 2));
-        // SAFETY: between fork and exec the closure makes one system call, which is
+        let shim = rustix::process::getpid();
+        // SAFETY: between fork and exec the closure makes two system calls, which are
         // async-signal-safe, and allocates nothing.
         unsafe {
-            command.pre_exec(|| {
+            command.pre_exec(move || {
                 let kill = Some(rustix::process::Signal::KILL);
                 rustix::process::set_parent_process_death_signal(kill)?;
-                Ok(())
+                // A shim that was killed before this call sends no signal any more.
+                if rustix::process::getppid() == Some(shim) {
+                    Ok(())
+                } else {
+                    Err(rustix::io::Errno::SRCH.into())
+                }
             });
         }
         let pid = command.spawn()?.id();
