@@ -1,27 +1,32 @@
 //! Objects that went without their finalizer having done its work: what they had on the node goes all the same.
 
 use hcs_crds::Phase;
-use hcs_tests::{Container, Live, Node, PATIENCE, Result, Scenario, eventually};
+use hcs_tests::{Container, Error, Live, Node, PATIENCE, Result, Scenario, eventually};
 use serde_json::json;
 
 /// Deletes the object at once, whatever its finalizer guards.
 async fn force_remove(web: &Live) -> Result {
     web.delete().await?;
+    let answer = web.patch(json!({"metadata": {"finalizers": null}})).await;
     // The agent may have been quicker.
-    let stripped = web.patch(json!({"metadata": {"finalizers": null}})).await;
-    match stripped {
-        Err(hcs_tests::Error::Api { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 404) =>
-            {}
-        other => other?,
+    if let Err(error) = answer
+        && !is_not_found(&error)
+    {
+        return Err(error);
     }
     web.is_gone().await
 }
 
+fn is_not_found(error: &Error) -> bool {
+    matches!(error, Error::Api { source, .. }
+        if matches!(&**source, kube::Error::Api(status) if status.code == 404))
+}
+
 async fn is_swept(node: &Node) -> Result {
     eventually(PATIENCE, "nothing is left on the node", || async {
-        let left = (node.containers()?, node.leftovers()?);
-        let none = left.0.is_empty() && left.1.is_empty();
-        Ok(if none { Ok(()) } else { Err(left) })
+        let mut all = node.containers()?;
+        all.extend(node.leftovers()?);
+        Ok(if all.is_empty() { Ok(()) } else { Err(all) })
     })
     .await
 }

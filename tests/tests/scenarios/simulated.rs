@@ -11,6 +11,7 @@ mod list_fails;
 mod missing_runtime;
 mod refusals;
 mod scratch;
+mod slow_shutdown;
 mod spec_changes;
 
 use std::path::PathBuf;

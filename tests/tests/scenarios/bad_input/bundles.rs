@@ -37,7 +37,7 @@ const CASES: [Case; 8] = [
     Case {
         name: "no-process",
         spoil: |bundle| {
-            fs::write(bundle.join("config.json"), "{\"ociVersion\":\"1.0.2\"}").unwrap()
+            fs::write(bundle.join("config.json"), "{\"ociVersion\":\"1.0.2\"}").unwrap();
         },
         reason: Reason::BundleInvalid,
         says: "process is missing",

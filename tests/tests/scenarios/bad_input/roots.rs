@@ -1,7 +1,7 @@
 //! Paths outside the folders that the agent allows.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use hcs_crds::{Phase, Reason, conditions};
@@ -18,7 +18,7 @@ fn changed(name: &str, node: &Node, change: impl FnOnce(&mut Value)) -> Containe
 }
 
 /// A bundle at a place that the agent must not use.
-fn bundle_at(name: &str, node: &Node, path: &PathBuf) -> Result<Container> {
+fn bundle_at(name: &str, node: &Node, path: &Path) -> Result<Container> {
     Container::named(name)
         .on(node)
         .running_for_ever()

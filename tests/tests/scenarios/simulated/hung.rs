@@ -58,7 +58,7 @@ async fn hung_calls_hold_up_no_other_container() -> Result {
         .await?;
     // More of them than there are places for calls at once.
     let mut hung = Vec::new();
-    for number in 0..2 * std::thread::available_parallelism().map_or(2, usize::from) + 1 {
+    for number in 0..=2 * std::thread::available_parallelism().map_or(2, usize::from) {
         let container = Container::named(&format!("hung{number}"))
             .on(&node)
             .running_for_ever()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hcs_crds::{DesiredState, Phase, Reason, conditions};
 use hcs_tests::{Container, Live, Node, Result, Scenario};
-use runhcs_sim::Point;
+use runhcs_sim::{Action, Fault, Point};
 
 use super::fails;
 
@@ -70,6 +70,34 @@ async fn a_pause_that_fails_each_time_is_tried_calmly() -> Result {
     let fault = ("pause", Point::BeforeEffect);
     let web = refused(&scenario, &node, fault, RUNNING, DesiredState::Paused).await?;
     says_and_stays_calm(&scenario, &node, &web, Reason::PauseFailed).await
+}
+
+#[tokio::test]
+async fn a_pause_that_this_node_cannot_do_is_said_and_stalls() -> Result {
+    let scenario = Scenario::named("no-pause").await?;
+    let node = scenario.node().await?;
+    let action = Action::Fail {
+        exit_code: 1,
+        stderr: "hcs::System::Pause web: The request is not supported.".to_owned(),
+    };
+    node.sim()
+        .inject(Fault::new("pause", Point::BeforeEffect, action))
+        .unwrap();
+    let web = Container::named("web")
+        .on(&node)
+        .hyperv()
+        .running_for_ever();
+    let web = scenario.create(web.desired(DesiredState::Paused)).await?;
+    web.says(conditions::STALLED, "True", Reason::PauseUnsupported)
+        .await?;
+    web.has_event(Reason::PauseUnsupported).await?;
+    scenario
+        .is_calm_on(&node, 1, Duration::from_secs(1))
+        .await?;
+    web.set_desired(DesiredState::Running).await?;
+    let status = web.becomes(Phase::Running).await?.status.unwrap();
+    assert_eq!(status.attempt, Some(1));
+    scenario.leaves_nothing_on(&node).await
 }
 
 #[tokio::test]

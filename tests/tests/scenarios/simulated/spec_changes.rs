@@ -93,18 +93,17 @@ async fn change_amid(scenario: &Scenario, node: &Node, step: &Step) -> Result {
     for (object, _, phase) in &all {
         object.becomes(*phase).await?;
         object.becomes_ready().await?;
-        at_most_one_lives(node, object)?;
+        assert_at_most_one_lives(node, object);
     }
     doomed.is_gone().await?;
     scenario.leaves_nothing_on(node).await
 }
 
-fn at_most_one_lives(node: &Node, object: &Live) -> Result {
+fn assert_at_most_one_lives(node: &Node, object: &Live) {
     let prefix = format!("hc-{}-", object.uid());
     let all = node.sim().containers().unwrap();
     let ours = all.iter().filter(|c| c.id.starts_with(&prefix));
     assert!(ours.count() <= 1, "{}: {all:#?}", object.name());
-    Ok(())
 }
 
 async fn amid(step: Step) -> Result {
