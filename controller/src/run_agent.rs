@@ -70,6 +70,11 @@ fn prepare(data: &Path) -> anyhow::Result<fs::File> {
 async fn serve(settings: AgentSettings) -> anyhow::Result<()> {
     let metrics = Metrics::default();
     let client = kube_client::connect().await?;
+    let other_root = settings
+        .client
+        .root
+        .clone()
+        .filter(|root| root != "default");
     let runtime = Arc::new(RunhcsRuntime::new(
         settings.client,
         settings.scratch_timeout,
@@ -78,6 +83,12 @@ async fn serve(settings: AgentSettings) -> anyhow::Result<()> {
         metrics.clone(),
     ));
     let address_file = settings.data.join(ADDRESS_FILE);
+    if let Some(root) = other_root {
+        tracing::warn!(
+            root,
+            "--runhcs-root: runhcs v0.11.7 does not tell its shims of any root but \"default\", so no container can be created"
+        );
+    }
     let options = Options {
         node: settings.node.clone(),
         data: settings.data,
