@@ -5,9 +5,10 @@
 //! `tests/windows/skipped.txt`.
 
 use std::fs;
+use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
-use std::process::Output;
-use std::sync::OnceLock;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, OnceLock};
 
 use runhcs_sim::SimNode;
 use serde::Deserialize;
@@ -15,6 +16,10 @@ use serde::Deserialize;
 use crate::process::Spawn;
 use crate::windows::{self, Executables, Prefix, Toolchain};
 use crate::{Error, Result, binaries};
+
+mod sim;
+
+pub use sim::Sim;
 
 /// Names the ground: `linux` (as without it), `wine-sim` or `wine-real`.
 pub const GROUND: &str = "HCS_TEST_GROUND";
@@ -79,8 +84,8 @@ pub struct Machine {
     runhcs: PathBuf,
     operator: PathBuf,
     workload: PathBuf,
-    sim: Option<SimNode>,
-    windows: Option<Prefix>,
+    sim: Option<Sim>,
+    windows: Option<Arc<Prefix>>,
 }
 
 impl Machine {
@@ -99,11 +104,12 @@ impl Machine {
                 runhcs: sim.executable().to_owned(),
                 operator: executables.operator(),
                 workload: executables.workload(),
-                sim: Some(sim),
+                sim: Some(Sim::here(sim)),
                 windows: None,
             });
         }
         let (toolchain, executables) = for_windows()?;
+        let prefix = Arc::new(Prefix::new(toolchain, &dir.join("wine"))?);
         let (sim, runhcs) = if ground == Ground::WineReal {
             (None, windows::runhcs()?)
         } else {
@@ -111,9 +117,15 @@ impl Machine {
             let runhcs = sim.executable().with_extension("exe");
             fs::hard_link(sim.executable(), &runhcs)
                 .map_err(|source| Error::file("install", &runhcs, source))?;
-            (Some(sim), runhcs)
+            (
+                Some(Sim::on_windows(
+                    sim,
+                    Arc::clone(&prefix),
+                    executables.simctl(),
+                )),
+                runhcs,
+            )
         };
-        let prefix = Prefix::new(toolchain, &dir.join("wine"))?;
         Ok(Self {
             ground,
             runhcs,
@@ -147,7 +159,7 @@ impl Machine {
         clippy::expect_used,
         reason = "a scenario on the wrong ground is a mistake in the tests"
     )]
-    pub fn sim(&self) -> &SimNode {
+    pub fn sim(&self) -> &Sim {
         self.sim
             .as_ref()
             .expect("there is no simulator on the ground wine-real")
@@ -173,21 +185,16 @@ impl Machine {
 
     /// Ids of the containers that its runhcs knows of.
     pub fn containers(&self) -> Result<Vec<String>> {
-        let Some(prefix) = &self.windows else {
-            let all = self.sim().containers();
+        if let Some(sim) = &self.sim {
+            let all = sim.containers();
             let all =
                 all.map_err(|source| Error::file("list the containers of", &self.runhcs, source))?;
             return Ok(all.into_iter().map(|container| container.id).collect());
-        };
-        let mut list = prefix.command(&self.runhcs);
-        list.args(NOT_THE_AGENT).args(["list", "--format", "json"]);
-        let Output { status, stdout, .. } = list.output().map_err(|source| Error::Start {
-            what: "runhcs list under wine".into(),
-            source,
-        })?;
+        }
+        let Output { status, stdout, .. } = self.call(&["list", "--format", "json"])?;
         if !status.success() {
             return Err(Error::Command {
-                what: "runhcs list under wine".into(),
+                what: "runhcs list".into(),
                 status,
             });
         }
@@ -201,6 +208,31 @@ impl Machine {
             .into_iter()
             .map(|container| container.id)
             .collect())
+    }
+
+    /// One call of its runhcs, as a person makes it, with its standard output; [`Machine::calls`] does not show it.
+    pub fn call(&self, args: &[&str]) -> Result<Output> {
+        let mut command = match &self.windows {
+            None => Command::new(&self.runhcs),
+            Some(prefix) => prefix.command(&self.runhcs),
+        };
+        command.args(NOT_THE_AGENT).args(args).stdin(Stdio::null());
+        // To a file, as the agent does it: a shim may hold a pipe for as long as its container runs.
+        let failed = |source| Error::Start {
+            what: format!("runhcs {args:?}"),
+            source,
+        };
+        let mut stdout = tempfile::tempfile().map_err(failed)?;
+        command.stdout(stdout.try_clone().map_err(failed)?);
+        let status = command.status().map_err(failed)?;
+        let mut output = Output {
+            status,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        };
+        stdout.rewind().map_err(failed)?;
+        stdout.read_to_end(&mut output.stdout).map_err(failed)?;
+        Ok(output)
     }
 
     /// The verbs of all calls of its runhcs that the agent made, in the order in which they ended. The simulator keeps
@@ -240,15 +272,23 @@ impl Machine {
         }
     }
 
-    /// The processes of its runhcs: calls under way, and the containers' shims. None are told under wine.
-    pub fn runhcs_processes(&self) -> Vec<String> {
-        match (&self.windows, &self.sim) {
-            (None, Some(sim)) => runhcs_sim::platform::processes_of_executable(sim.executable())
-                .into_iter()
-                .map(|pid| format!("{} {}", pid, crate::process::command_line(pid)))
-                .collect(),
-            _ => Vec::new(),
-        }
+    /// The processes of its containers: calls of runhcs under way, shims, and workloads that run in `dir`, the node's
+    /// folder. None are told under wine.
+    pub fn processes(&self, dir: &Path) -> Vec<String> {
+        let (None, Some(sim)) = (&self.windows, &self.sim) else {
+            return Vec::new();
+        };
+        let runhcs = runhcs_sim::platform::processes_of_executable(sim.executable())
+            .into_iter()
+            .map(|pid| (pid, crate::process::command_line(pid)));
+        let workload = self.workload.display().to_string();
+        let workloads = crate::process::concerned_with(dir)
+            .into_iter()
+            .filter(|(_, line)| line.starts_with(&workload));
+        runhcs
+            .chain(workloads)
+            .map(|(pid, line)| format!("{pid} {line}"))
+            .collect()
     }
 
     /// Ends a container's shim as a crash does.
@@ -279,7 +319,9 @@ impl Machine {
             sim.reboot()
                 .map_err(|source| Error::file("reboot", &self.runhcs, source))?;
         }
-        self.windows.as_ref().map_or(Ok(()), Prefix::reboot)
+        self.windows
+            .as_ref()
+            .map_or(Ok(()), |prefix| prefix.reboot())
     }
 }
 

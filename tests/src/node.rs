@@ -10,10 +10,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use runhcs_sim::{CallRecord, SimNode};
+use runhcs_sim::CallRecord;
 
 use crate::eventually::eventually;
-use crate::ground::{Ground, Machine};
+use crate::ground::{Ground, Machine, Sim};
 use crate::live::Live;
 use crate::operator::Operator;
 use crate::process::Spawn;
@@ -111,7 +111,7 @@ impl Node {
 
     /// Its simulated runhcs, for faults, settings and calls; only a scenario that is skipped on the ground `wine-real`
     /// may ask for it.
-    pub fn sim(&self) -> &SimNode {
+    pub fn sim(&self) -> &Sim {
         self.machine.sim()
     }
 
@@ -147,7 +147,7 @@ impl Node {
 
     /// What is there of containers, whoever made them: processes of the node's runhcs, and the agent's files.
     pub fn leftovers(&self) -> Result<Vec<String>> {
-        let mut left = self.machine.runhcs_processes();
+        let mut left = self.machine.processes(&self.dir);
         for folder in ["bundles", "records", "scratch"] {
             let folder = self.agent.data_dir().join(folder);
             let entries = match std::fs::read_dir(&folder) {
@@ -297,7 +297,7 @@ pub fn end_containers(control_plane: &Path) -> Result {
     };
     for node in nodes.filter_map(std::result::Result::ok) {
         // A folder in which no node was installed, as an interrupted start leaves it, has nothing running.
-        let Ok(sim) = SimNode::open(&node.path()) else {
+        let Ok(sim) = runhcs_sim::SimNode::open(&node.path()) else {
             continue;
         };
         sim.stop_all()

@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::calls::{self, CallRecord};
 use crate::container;
 use crate::faults::{Fault, Faults};
@@ -24,7 +26,7 @@ pub struct SimNode {
 }
 
 /// What is known of a container, beyond what runhcs tells.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContainerSnapshot {
     /// Its id.
     pub id: String,

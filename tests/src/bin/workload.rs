@@ -61,7 +61,11 @@ async fn main() -> ExitCode {
 }
 
 async fn work(run: Run) -> std::io::Result<ExitCode> {
-    let mut asked = if run.leave_signals { None } else { Some(asked_to_end()?) };
+    let mut asked = if run.leave_signals {
+        None
+    } else {
+        Some(asked_to_end()?)
+    };
     if let Some(file) = &run.write {
         let mut file = OpenOptions::new().create(true).append(true).open(file)?;
         writeln!(file, "{} {}", std::process::id(), run.say.join(" "))?;
@@ -84,7 +88,9 @@ async fn work(run: Run) -> std::io::Result<ExitCode> {
         }
     };
     let told = async {
-        let Some(asked) = &mut asked else { return std::future::pending().await };
+        let Some(asked) = &mut asked else {
+            return std::future::pending().await;
+        };
         loop {
             asked.recv().await;
             if !run.ignore_term {

@@ -69,6 +69,11 @@ impl Executables {
         self.folder.join("runhcs-sim.exe")
     }
 
+    /// What controls the simulator.
+    pub fn simctl(&self) -> PathBuf {
+        self.folder.join("runhcs-simctl.exe")
+    }
+
     /// The program that scenarios run in their containers.
     pub fn workload(&self) -> PathBuf {
         self.folder.join("hcs-test-workload.exe")

@@ -31,7 +31,11 @@ enum Command {
     /// End every process.
     Stop,
     /// Show the containers with their processes and terminals.
-    Containers,
+    Containers {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Show the calls so far, one a line.
     Calls,
     /// Inject a fault, given as JSON, such as
@@ -87,7 +91,10 @@ fn run(arguments: &Arguments) -> io::Result<String> {
             return Ok(format!("boot id {}\n", node.boot_id()?));
         }
         Command::Stop => node.stop_all()?,
-        Command::Containers => {
+        Command::Containers { json: true } => {
+            return Ok(serde_json::to_string(&node.containers()?)?);
+        }
+        Command::Containers { json: false } => {
             return Ok(node.containers()?.iter().map(describe_container).collect());
         }
         Command::Calls => return Ok(node.calls()?.iter().map(describe_call).collect()),

@@ -3,7 +3,7 @@
 use std::fs;
 
 use hcs_crds::Phase;
-use hcs_tests::{Container, NodeOptions, Result, Scenario};
+use hcs_tests::{Container, Ground, NodeOptions, Result, Scenario};
 
 #[tokio::test]
 async fn settings_reach_runhcs_from_flags_then_variables_then_the_file() -> Result {
@@ -11,18 +11,20 @@ async fn settings_reach_runhcs_from_flags_then_variables_then_the_file() -> Resu
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("agent.yaml");
     let log = folder.path().join("runhcs.log");
+    let ground = Ground::of_this_run()?;
+    let (folder_there, log_there) = (ground.path(folder.path()), ground.path(&log));
     let text = "runhcsOwner: of-the-file\nrunhcsRoot: of-the-file\nrunhcsLogFormat: json\nrunhcsDebug: true\n";
     fs::write(&file, text).unwrap();
     let options = NodeOptions {
         args: [
             "--config",
-            &file.display().to_string(),
+            &ground.path(&file),
             "--runhcs-owner",
             "of-the-flag",
             "--runhcs-log",
-            &log.display().to_string(),
+            &log_there,
             "--shim-log-dir",
-            &folder.path().display().to_string(),
+            &folder_there,
         ]
         .map(str::to_owned)
         .to_vec(),
@@ -43,7 +45,7 @@ async fn settings_reach_runhcs_from_flags_then_variables_then_the_file() -> Resu
         ("--owner", "of-the-flag"),
         ("--root", "default"),
         ("--log-format", "json"),
-        ("--log", &log.display().to_string()),
+        ("--log", &log_there),
     ];
     for call in node.sim().calls().unwrap() {
         let said = |flag: &str, value: &str| {

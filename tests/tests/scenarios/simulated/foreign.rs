@@ -2,7 +2,6 @@
 //! its own only the newest attempt of an object stays.
 
 use std::path::Path;
-use std::process::Command;
 
 use hcs_crds::{Phase, Reason};
 use hcs_tests::{Container, Node, PATIENCE, Result, Scenario, eventually};
@@ -22,11 +21,8 @@ fn run_by_hand(node: &Node, id: &str, bundle: &Path) {
     .unwrap();
     let bundle = node.path(bundle);
     for args in [vec!["create", "--bundle", &bundle, id], vec!["start", id]] {
-        let done = Command::new(node.sim().executable())
-            .args(&args)
-            .stdout(std::process::Stdio::null())
-            .status();
-        assert!(done.unwrap().success(), "{args:?}");
+        let done = node.machine().call(&args).unwrap();
+        assert!(done.status.success(), "{args:?}");
     }
 }
 
