@@ -1,7 +1,7 @@
 //! Takes out of a transcript what must differ: the work folder and how paths are written, pids, times, the executable's
 //! name, and wine's words where Windows has others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
@@ -11,6 +11,7 @@ pub struct Neutral {
     /// The work folder and the workload as the machine's programs write them, first within JSON, and their names here.
     paths: [(String, &'static str); 4],
     pids: BTreeMap<u32, String>,
+    named: BTreeSet<(u32, String)>,
 }
 
 /// wine's text for an error, and Windows'. Those that reach runhcs through the emulation have Windows' text already.
@@ -45,11 +46,16 @@ impl Neutral {
         Self {
             paths,
             pids: BTreeMap::new(),
+            named: BTreeSet::new(),
         }
     }
 
     /// From now on this pid is called by this name.
     pub fn name_pid(&mut self, pid: u32, name: &str) {
+        // A pid is used again, and its old file may still be there: what was said first does not count again.
+        if !self.named.insert((pid, name.to_owned())) {
+            return;
+        }
         self.pids.insert(pid, format!("<shim of {name}>"));
     }
 
