@@ -137,3 +137,6 @@ pub fn backoff(settings: &RestartSettings, failures: u32, seed: &impl Hash) -> D
     let fraction = (hasher.finish() & 0xffff) as f64 / 65_536.0;
     Duration::from_secs(seconds).mul_f64(1.0 - JITTER * fraction)
 }
+
+#[cfg(test)]
+mod tests;
