@@ -48,11 +48,9 @@ impl Machine {
     pub fn simulated_on_windows(dir: &Path, toolchain: &Toolchain) -> Result<Self> {
         let executables = Executables::build(toolchain)?;
         let prefix = Prefix::new(toolchain, &dir.join("wine"))?;
-        let runhcs = dir.join("node/runhcs.exe");
-        fs::create_dir_all(dir.join("node"))?;
-        fs::copy(executables.simulator(), &runhcs)?;
-        fs::copy(executables.simulator(), dir.join("node/runhcs"))?;
-        let sim = SimNode::open(&dir.join("node"))?;
+        let sim = SimNode::install(&dir.join("node"), &executables.simulator())?;
+        let runhcs = sim.executable().with_extension("exe");
+        fs::hard_link(sim.executable(), &runhcs)?;
         Self::new(dir, runhcs, executables.workload(), Some(prefix), Some(sim))
     }
 
