@@ -196,6 +196,16 @@ impl ControlPlane {
         self.dir.join("bin/kubectl")
     }
 
+    /// The kubectl that was built with it, as system:masters. It remembers what this server has apart from what those
+    /// had that used the same port before: `kubectl explain` would believe them.
+    pub fn kubectl_command(&self) -> std::process::Command {
+        let mut kubectl = std::process::Command::new(self.kubectl());
+        kubectl
+            .env("KUBECONFIG", self.kubeconfig())
+            .env("KUBECACHEDIR", self.dir.join("cache"));
+        kubectl
+    }
+
     /// The folder with a log file for each process.
     pub fn logs(&self) -> PathBuf {
         self.dir.join("logs")
@@ -250,7 +260,7 @@ impl Drop for ControlPlane {
 /// Makes the folders and links, and a folder for etcd's sockets if `dir`'s own path is too long for
 /// the address of one (108 bytes).
 fn prepare(dir: &Path) -> Result<Option<tempfile::TempDir>> {
-    for old in ["etcd", "pki", "logs"] {
+    for old in ["etcd", "pki", "logs", "cache", "cache-of-install"] {
         match fs::remove_dir_all(dir.join(old)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Error::file("remove", &dir.join(old), error));

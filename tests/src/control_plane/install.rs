@@ -1,7 +1,6 @@
 //! Puts the project's own objects into a control plane: the CRDs, the namespace and the rights of agents and of the
 //! controller, and gives out tokens for them.
 
-use std::process::Command;
 use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
@@ -32,9 +31,10 @@ impl ControlPlane {
     /// Applies the project's manifests, and returns when the API server serves the CRDs. Does no
     /// harm where they are applied already.
     pub async fn install(&self) -> Result {
-        let mut kubectl = Command::new(self.kubectl());
+        let mut kubectl = self.kubectl_command();
         kubectl
-            .env("KUBECONFIG", self.kubeconfig())
+            // What the server has before the CRDs are installed is not worth remembering.
+            .env("KUBECACHEDIR", self.dir().join("cache-of-install"))
             .args(["apply", "--server-side", "--force-conflicts", "-k"])
             .arg(binaries::workspace().join("manifests"))
             .stdout(std::process::Stdio::null());

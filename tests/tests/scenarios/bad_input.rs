@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod bundles;
+mod configs;
 mod deleted_early;
 mod odd_paths;
 mod roots;

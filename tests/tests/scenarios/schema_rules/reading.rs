@@ -2,7 +2,6 @@
 //! the samples.
 
 use std::path::Path;
-use std::process::Command;
 
 use hcs_tests::{ControlPlane, binaries};
 use kube::api::ListParams;
@@ -14,11 +13,7 @@ use super::ask::Server;
 /// The output of the control plane's kubectl.
 async fn kubectl(args: &[&str]) -> String {
     let control_plane = ControlPlane::shared().await.unwrap();
-    let output = Command::new(control_plane.kubectl())
-        .env("KUBECONFIG", control_plane.kubeconfig())
-        .args(args)
-        .output()
-        .unwrap();
+    let output = control_plane.kubectl_command().args(args).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),

@@ -148,3 +148,53 @@ async fn a_paused_container_that_cannot_be_resumed_is_removed_by_force_with_its_
     web.is_gone().await?;
     scenario.leaves_nothing_on(&node).await
 }
+
+#[tokio::test]
+async fn a_list_of_processes_that_is_garbage_leaves_the_container_ready() -> Result {
+    let scenario = Scenario::named("ps-garbage").await?;
+    let node = scenario.node().await?;
+    let garbage = Action::Garbage {
+        stdout: "PID TTY TIME CMD".to_owned(),
+    };
+    node.sim()
+        .inject(Fault::new("ps", Point::Output, garbage))
+        .unwrap();
+    let web = Container::named("web").on(&node).running_for_ever();
+    let web = scenario.create(web).await?;
+    web.says(
+        conditions::RUNTIME_RESPONSIVE,
+        "False",
+        Reason::RuntimeBadOutput,
+    )
+    .await?;
+    web.has_event(Reason::RuntimeBadOutput).await?;
+    let status = web.becomes_ready().await?.status.unwrap();
+    assert_eq!((status.phase, status.processes), (Phase::Running, None));
+    scenario
+        .is_calm_on(&node, 1, Duration::from_secs(1))
+        .await?;
+    node.sim().clear_faults().unwrap();
+    web.says(
+        conditions::RUNTIME_RESPONSIVE,
+        "True",
+        Reason::RuntimeResponds,
+    )
+    .await?;
+    assert_eq!(web.status().await?.processes.unwrap().count, 1);
+    scenario.leaves_nothing_on(&node).await
+}
+
+#[tokio::test]
+async fn a_console_that_cannot_be_resized_is_tried_calmly() -> Result {
+    let scenario = Scenario::named("resize-fails").await?;
+    let node = scenario.node().await?;
+    node.sim()
+        .inject(fails("resize-tty", Point::BeforeEffect))
+        .unwrap();
+    let web = Container::named("web").on(&node).tty(80, 25);
+    let web = scenario.create(web.running_for_ever()).await?;
+    web.becomes_ready().await?;
+    web.patch_spec(serde_json::json!({"tty": {"width": 100, "height": 40}}))
+        .await?;
+    says_and_stays_calm(&scenario, &node, &web, Reason::ResizeFailed).await
+}

@@ -155,3 +155,42 @@ async fn a_spec_that_changes_amid_delete_is_what_comes_true() -> Result {
     })
     .await
 }
+
+#[tokio::test]
+async fn an_object_deleted_amid_pause_and_amid_its_scratch_leaves_nothing() -> Result {
+    let scenario = Scenario::named("amid-others").await?;
+    let node = scenario.node().await?;
+    let gate = Gate::on(&node);
+    let web = Container::named("web")
+        .on(&node)
+        .hyperv()
+        .running_for_ever();
+    let web = scenario.create(web).await?;
+    web.becomes(Phase::Running).await?;
+    for verb in ["pause", "create-scratch"] {
+        let held = gate.holds(&node, verb, Point::AfterEffect);
+        node.sim().inject(held.times(1)).unwrap();
+    }
+    web.set_desired(DesiredState::Paused).await?;
+    let linux = Container::named("linux")
+        .on(&node)
+        .linux_with(hcs_crds::Scratch::default())
+        .running_for_ever();
+    let linux = scenario.create(linux).await?;
+    node.is_amid("pause", &web).await?;
+    linux
+        .says(
+            hcs_crds::conditions::SCRATCH_READY,
+            "False",
+            hcs_crds::Reason::ScratchCreating,
+        )
+        .await?;
+    web.delete().await?;
+    linux.delete().await?;
+    node.relists(2).await?;
+    gate.open();
+    web.is_gone().await?;
+    linux.is_gone().await?;
+    assert_eq!(node.sim().count("create").unwrap(), 1);
+    scenario.leaves_nothing_on(&node).await
+}
