@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 
 use hcs_crds::ReclaimPolicy;
 use kube::ResourceExt as _;
@@ -104,6 +105,17 @@ pub fn remove_files<R>(
         }
     }
     ScratchFolder::new(&ctx.data, uid).reclaim(scratch)
+}
+
+/// The bundles of a container and of its object's attempts before it.
+pub fn bundles_up_to<R>(ctx: &Context<R>, id: &str) -> Vec<PathBuf> {
+    let Some((uid, attempt)) = parse_container_id(id) else {
+        return Vec::new();
+    };
+    let earlier =
+        |id: &String| parse_container_id(id).is_some_and(|(u, a)| u == uid && a <= attempt);
+    let ids = bundle_ids(ctx).filter(earlier);
+    ids.map(|id| bundles(&ctx.data).join(id)).collect()
 }
 
 fn bundle_ids<R>(ctx: &Context<R>) -> impl Iterator<Item = String> {

@@ -161,13 +161,17 @@ impl<R: Runtime> Actor<'_, R> {
         self.remove_bundle(id);
     }
 
+    /// Removes the bundle of a container, and those of attempts before it that are still there: Windows keeps a folder
+    /// for as long as a process is in it, and a shim may take a moment longer to end than its container.
     pub(super) fn remove_bundle(&self, id: &str) {
-        let folder = self.ctx.bundle(id);
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(folder = %folder.display(), %error, "a bundle stays");
+        for folder in sweep::bundles_up_to(self.ctx, id) {
+            match fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    let folder = folder.display();
+                    tracing::info!(%folder, %error, "a bundle stays until the next one goes");
+                }
+                _ => {}
             }
-            _ => {}
         }
     }
 
