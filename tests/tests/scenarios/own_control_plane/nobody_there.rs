@@ -39,7 +39,9 @@ async fn an_object_that_no_agent_takes_up_says_so_until_the_agent_comes() -> Res
     node.relists(3).await?;
     lost.says(conditions::READY, "False", Reason::PathNotAllowed)
         .await?;
-    let by_controller = told.count(|write| write.user.ends_with(":hcs-operator-controller"))?;
+    let by_controller = told.count(|write| {
+        write.name == lost.name() && write.user.ends_with(":hcs-operator-controller")
+    })?;
     assert_eq!(by_controller, 0, "the controller still speaks");
     controller.running()?;
     nowhere.delete().await?;
