@@ -203,12 +203,19 @@ impl Container {
         if self.spec.runtime.isolation == Isolation::HyperV {
             windows["hyperv"] = json!({});
         }
+        // The emulated Host Compute Service ends a process at any signal, unless it is told that the process ignores it.
+        let ignores = self.process.iter().any(|arg| arg == "--ignore-term");
+        let env: &[&str] = if ignores {
+            &["WINE_HCS_ON_SIGNAL=ignore"]
+        } else {
+            &[]
+        };
         let config = json!({
             "ociVersion": "1.0.2",
             "process": {
                 "args": self.process,
                 "cwd": self.ground.path(layers.parent().unwrap_or(Path::new("/"))),
-                "env": [],
+                "env": env,
             },
             "windows": windows,
         });

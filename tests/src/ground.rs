@@ -217,6 +217,7 @@ impl Machine {
             Some(prefix) => prefix.command(&self.runhcs),
         };
         command.args(NOT_THE_AGENT).args(args).stdin(Stdio::null());
+        command.stderr(Stdio::null());
         // To a file, as the agent does it: a shim may hold a pipe for as long as its container runs.
         let failed = |source| Error::Start {
             what: format!("runhcs {args:?}"),
