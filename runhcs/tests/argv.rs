@@ -7,7 +7,7 @@ mod recorded;
 use std::path::Path;
 
 use proptest::prelude::*;
-use runhcs::{Command, CreateOpts, CreateScratchOpts, InputError, Runhcs, Signal};
+use runhcs::{Command, CreateOpts, InputError, Runhcs, Signal};
 use serde_json::{Value, json};
 
 const RECORDED: &str = include_str!("data/go-runhcs-argv.jsonl");
@@ -114,7 +114,7 @@ fn a_path_that_is_not_unicode_is_refused() {
     let destpath = Path::new(std::ffi::OsStr::from_bytes(b"/\xFF"));
     let command = Command::CreateScratch {
         destpath,
-        opts: &CreateScratchOpts::default(),
+        opts: &runhcs::CreateScratchOpts::default(),
     };
     let argv = Runhcs::default().argv(&command, Path::new("/"));
     assert!(matches!(argv, Err(InputError::NotUnicode { path }) if path == destpath));
