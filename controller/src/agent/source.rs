@@ -20,6 +20,9 @@ use super::runtime::Runtime;
 
 /// After this long the API server ends a watch and the next begins where it stopped.
 const WATCH_SECONDS: u32 = 60;
+/// Objects in one answer of a list. An answer is held as text, as values and as objects at once, so
+/// large pages would decide how much memory the agent keeps from then on.
+const PAGE: u32 = 50;
 /// A watch that says nothing for longer than that is dead, and is begun anew.
 const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 20);
 
@@ -100,7 +103,8 @@ pub async fn watch<R: Runtime>(
         let api: Api<DeserializeGuard<HcsContainer>> = Api::all(client.clone());
         let config = watcher::Config::default()
             .fields(&format!("spec.nodeName={node}"))
-            .timeout(WATCH_SECONDS);
+            .timeout(WATCH_SECONDS)
+            .page_size(PAGE);
         let mut events = watcher(api, config).default_backoff().boxed();
         loop {
             match tokio::time::timeout(SILENCE, events.next()).await {
