@@ -64,7 +64,7 @@ async fn settings_reach_runhcs_from_flags_then_variables_then_the_file() -> Resu
     }
     let create = node.calls_about(&web)?.remove(0);
     let shim_log = folder.path().join(format!("{}.log", create.id));
-    let shim_log = shim_log.display().to_string();
+    let shim_log = ground.path(&shim_log);
     assert!(
         create.argv.iter().any(|arg| arg.contains(&shim_log)),
         "{create:?}"
