@@ -65,11 +65,14 @@ async fn a_container_of_another_attempt_is_removed_and_the_current_one_runs_on()
     let web = scenario.create(web).await?;
     let before = web.becomes(Phase::Running).await?.status.unwrap();
     let stray = format!("hc-{}-7", web.uid());
+    // An agent at work might remove it half made.
+    node.agent().kill();
     run_by_hand(
         &node,
         &stray,
         &node.agent().data_dir().join("bundles").join(&stray),
     );
+    node.agent().start_again()?;
     web.has_event(Reason::OrphanRemoved).await?;
     eventually(PATIENCE, "the stray is gone", || async {
         let now = node.containers()?;
@@ -87,11 +90,14 @@ async fn a_container_of_ours_that_no_object_knows_is_removed() -> Result {
     let scenario = Scenario::named("orphan").await?;
     let node = scenario.node().await?;
     let orphan = "hc-0b8f6c1e-6d5e-4f7a-9c51-000000000002-3";
+    // An agent at work might remove it half made.
+    node.agent().kill();
     run_by_hand(
         &node,
         orphan,
         &node.agent().data_dir().join("bundles").join(orphan),
     );
+    node.agent().start_again()?;
     eventually(PATIENCE, "the orphan is gone", || async {
         let now = node.containers()?;
         Ok(if now.is_empty() { Ok(()) } else { Err(now) })
