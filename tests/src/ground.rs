@@ -329,9 +329,8 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         if let Some(prefix) = &self.windows {
-            prefix.power_off();
             // What is worth a look after a failure lies beside it.
-            let _ = fs::remove_dir_all(prefix.dir());
+            prefix.remove();
         }
     }
 }

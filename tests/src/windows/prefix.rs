@@ -138,6 +138,15 @@ impl Prefix {
     }
 }
 
+impl Prefix {
+    /// Ends all its processes and removes its folder.
+    pub fn remove(&self) {
+        self.power_off();
+        remove_socket_folder(&self.dir);
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
 impl Drop for Prefix {
     fn drop(&mut self) {
         self.power_off();
