@@ -20,7 +20,7 @@ const SCENARIO_THREADS: &str = "4";
 
 /// The transcripts of Windows programs: part of this part, since nothing else builds for Windows.
 pub const TRANSCRIPTS: [&str; 2] = [
-    "the_real_runhcs_says",
+    "the_real_runhcs_says_what_is_recorded",
     "the_simulator_built_for_windows_says",
 ];
 

@@ -200,6 +200,15 @@ impl Machine {
         Ok(())
     }
 
+    /// Waits until a process has ended.
+    pub fn wait_for_end(&self, pid: u32) -> Result {
+        if let Some(prefix) = &self.windows {
+            prefix.probe(&["wait", &pid.to_string()]);
+            return Ok(());
+        }
+        wait_until("the shim has ended", || is_gone(pid))
+    }
+
     /// Begins to watch a shim, so that its exit code is not missed.
     pub fn watch(&self, pid: u32, id: &str) -> Result<Watch<'_>> {
         let mut probe = None;
@@ -304,9 +313,7 @@ impl Watch<'_> {
                 .ok_or("no exit code")?;
             return Ok(code.parse()?);
         }
-        wait_until("the shim has ended", || {
-            !hcs_tests::process::alive(self.pid)
-        })?;
+        wait_until("the shim has ended", || is_gone(self.pid))?;
         let mirror = self.machine.mirror(&self.id)?;
         let processes = mirror["processes"]
             .as_array()
@@ -360,6 +367,13 @@ impl Process {
             size: (number(&size["width"]), number(&size["height"])),
         }
     }
+}
+
+/// Whether a process of Linux has ended with all of its threads: one that was killed may still hold files by another
+/// thread when its first is a zombie.
+fn is_gone(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    !hcs_tests::process::alive(pid) && threads.map_or(0, Iterator::count) <= 1
 }
 
 /// Looks again and again until it is so.

@@ -76,7 +76,12 @@ impl Player {
                 None => arg.as_ref().to_owned(),
             })
             .collect();
+        let shim = self.shim_to_be_deleted(&args);
         let output = self.machine.runhcs(&args)?;
+        if let Some(pid) = shim.filter(|_| output.status.success()) {
+            // A shim that is slow to die writes into a new container of the same id.
+            self.machine.wait_for_end(pid)?;
+        }
         self.note_pid_files();
         let shown: Vec<String> = args.iter().map(|arg| shown(arg)).collect();
         let mut part = format!("$ runhcs {}\n", shown.join(" "));
@@ -180,6 +185,32 @@ impl Player {
         self.machine.create_and_die(&self.path(id), id)?;
         self.write(&format!("create of {id} has died\n"));
         Ok(())
+    }
+
+    /// Waits until all processes that were made in a container beside its first have ended.
+    pub fn others_have_ended(&self, id: &str) -> Result {
+        wait_until(&format!("what was made in {id} has ended"), || {
+            let processes = self.machine.processes(id);
+            processes
+                .iter()
+                .skip(1)
+                .all(|process| process.exit_code.is_some())
+        })
+    }
+
+    /// The pid of the shim of the container that a command deletes.
+    fn shim_to_be_deleted(&self, args: &[String]) -> Option<u32> {
+        let id = args
+            .last()
+            .filter(|_| args.iter().any(|arg| arg == "delete"))?;
+        let state = self
+            .machine
+            .runhcs(&["state".to_owned(), id.clone()])
+            .ok()?;
+        let state: Value = serde_json::from_slice(&state.stdout).ok()?;
+        u32::try_from(state["pid"].as_u64()?)
+            .ok()
+            .filter(|pid| *pid > 0)
     }
 
     /// Waits until the emulation or the simulator says that a container's init process has ended.

@@ -100,6 +100,7 @@ pub fn every_verb_in_every_state(player: &mut Player) -> Result {
             } else {
                 say(player, verb, &id)?;
             }
+            player.others_have_ended(&id)?;
             player.run(&["state", &id])?;
             player.note_processes(&id);
             player.run(&["delete", "--force", &id])?;
