@@ -92,6 +92,9 @@ pub enum Part {
     Scenarios,
     /// The Windows build, its unit tests and the scenarios on Windows nodes, under wine.
     Windows,
+    /// The real runhcs and the simulator built for Windows play one script under wine. Only when
+    /// asked for: a program under wine now and then does not come back from it.
+    Transcripts,
 }
 
 /// Arguments of `generate`.

@@ -99,8 +99,9 @@ pub fn test(args: &args::Test) -> Result<ExitCode> {
         (Part::Unit, unit as fn(_) -> _),
         (Part::Scenarios, scenarios),
         (Part::Windows, windows),
+        (Part::Transcripts, |_| windows::transcripts()),
     ] {
-        if !wanted(part) {
+        if !wanted(part) || (part == Part::Transcripts && args.only.is_empty()) {
             continue;
         }
         interrupt::go_on()?;
