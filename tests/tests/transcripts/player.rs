@@ -208,6 +208,10 @@ impl Player {
             .runhcs(&["state".to_owned(), id.clone()])
             .ok()?;
         let state: Value = serde_json::from_slice(&state.stdout).ok()?;
+        if state["status"] == "stopped" {
+            // The pid of a shim that was killed is stale, and may be another's by now.
+            return None;
+        }
         u32::try_from(state["pid"].as_u64()?)
             .ok()
             .filter(|pid| *pid > 0)
