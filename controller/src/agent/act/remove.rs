@@ -15,7 +15,7 @@ use crate::agent::plan::{
 };
 use crate::agent::record::{Cause, Record, Stage, Stop};
 use crate::agent::relist::reason_of;
-use crate::agent::runtime::{Call, Runtime};
+use crate::agent::runtime::{Call, CallError, Runtime};
 use crate::agent::sweep;
 use crate::agent::validate::desired;
 
@@ -68,6 +68,15 @@ impl<R: Runtime> Actor<'_, R> {
         }
     }
 
+    /// `runhcs delete`; what is gone already counts as deleted.
+    async fn call_delete(&mut self, id: &str, force: bool) -> Result<(), CallError> {
+        let id = id.to_owned();
+        match self.call(Call::Delete { id, force }).await {
+            Err(error) if error.kind != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) async fn delete(&mut self) -> Result<(), ActError> {
         // What was stopped to be replaced has said so when it was stopped.
         if !self
@@ -82,15 +91,8 @@ impl<R: Runtime> Actor<'_, R> {
         let id = self.id();
         self.record.stage = Stage::Deleting;
         self.save().await?;
-        match self
-            .call(Call::Delete {
-                id: id.clone(),
-                force: false,
-            })
-            .await
-        {
-            Ok(_) => {}
-            Err(error) if is_gone(error.kind) => {}
+        match self.call_delete(&id, false).await {
+            Ok(()) => {}
             Err(error)
                 if error.kind == ErrorKind::NotStopped || reason_of(error.kind).is_some() =>
             {
@@ -137,15 +139,8 @@ impl<R: Runtime> Actor<'_, R> {
 
     pub(super) async fn remove_by_force(&mut self, id: &str) -> Result<(), ActError> {
         let before = self.observed();
-        match self
-            .call(Call::Delete {
-                id: id.to_owned(),
-                force: true,
-            })
-            .await
-        {
-            Ok(_) => {}
-            Err(error) if is_gone(error.kind) => {}
+        match self.call_delete(id, true).await {
+            Ok(()) => {}
             Err(error) => return self.unclear(before, &error, Reason::DeleteFailed).await,
         }
         self.deleted(id);
@@ -177,15 +172,8 @@ impl<R: Runtime> Actor<'_, R> {
 
     /// Removes a container of an attempt that is no longer the current one.
     pub async fn remove_stray(&mut self, id: &str) -> Result<(), ActError> {
-        match self
-            .call(Call::Delete {
-                id: id.to_owned(),
-                force: true,
-            })
-            .await
-        {
-            Ok(_) => {}
-            Err(error) if is_gone(error.kind) => {}
+        match self.call_delete(id, true).await {
+            Ok(()) => {}
             Err(error) => return Err(Self::failed(&error, Reason::DeleteFailed)),
         }
         self.ctx.table.set(id, Observed::Absent, None);
@@ -250,10 +238,6 @@ impl<R: Runtime> Actor<'_, R> {
             .push(Notice::normal(Reason::TtlExpired, "Delete", note));
         Ok(self.ctx.api.delete(self.object).await?)
     }
-}
-
-fn is_gone(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::NotFound)
 }
 
 /// The signal that asks a container to end: `spec.stopSignal`, or the system's usual one.
