@@ -28,15 +28,15 @@ pub const CONTROLLER: &str = "hcs-operator-controller";
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
 impl ControlPlane {
-    /// Applies the project's manifests, and returns when the API server serves the CRDs. Does no
-    /// harm where they are applied already.
+    /// Applies the project's manifests, but for what runs in pods: there is no kubelet to run it. Returns when the API
+    /// server serves the CRDs. Does no harm where they are applied already.
     pub async fn install(&self) -> Result {
         let mut kubectl = self.kubectl_command();
         kubectl
             // What the server has before the CRDs are installed is not worth remembering.
             .env("KUBECACHEDIR", self.dir().join("cache-of-install"))
             .args(["apply", "--server-side", "--force-conflicts", "-k"])
-            .arg(binaries::workspace().join("manifests"))
+            .arg(binaries::workspace().join("manifests/cluster"))
             .stdout(std::process::Stdio::null());
         binaries::run(kubectl, "kubectl apply of the project's manifests")?;
         let crds: Api<CustomResourceDefinition> = Api::all(self.client().await?);
