@@ -181,8 +181,6 @@ reasons! {
     /// The node is gone from the cluster for good, so the object was let go without its agent. What
     /// ran there is not known; an agent that comes back removes it.
     NodeGone,
-    /// The container's shim process was killed, which ends the container. See who killed it.
-    ShimLost,
     /// runhcs no longer knows the container, though nobody asked for that. It is made again.
     ContainerLost,
     /// A half-made container was found and removed by force. Nothing to do.
