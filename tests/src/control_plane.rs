@@ -11,6 +11,8 @@
 mod flags;
 mod install;
 
+pub use install::{AGENT, CONTROLLER, NAMESPACE};
+
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};

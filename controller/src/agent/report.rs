@@ -414,7 +414,7 @@ impl Report {
             }
             (Waiting::Retry, Some(trouble)) => {
                 let reason = reason_named(&trouble.reason);
-                if matches!(reason, Reason::PauseUnsupported | Reason::Unsupported) {
+                if reason == Reason::PauseUnsupported {
                     let message = trouble.message.clone();
                     return Verdict {
                         ready: false,

@@ -88,15 +88,16 @@ impl ControlPlane {
             name: node.metadata.name.clone(),
             uid: node.metadata.uid.clone(),
         };
-        self.service_account_access(AGENT, Some(bound)).await
+        self.access_as(AGENT, Some(bound)).await
     }
 
     /// Access as the controller.
     pub async fn controller_access(&self) -> Result<Access> {
-        self.service_account_access(CONTROLLER, None).await
+        self.access_as(CONTROLLER, None).await
     }
 
-    async fn service_account_access(
+    /// Access as a service account of the project's, with a token that is bound to this object.
+    pub async fn access_as(
         &self,
         name: &str,
         bound: Option<BoundObjectReference>,

@@ -1,0 +1,192 @@
+//! What the roles in `manifests/` must never have, whatever a cluster makes of them.
+
+use std::time::Duration;
+
+use hcs_tests::{ControlPlane, binaries, eventually};
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
+use kube::Api;
+use serde::Deserialize as _;
+use serde_json::Value;
+
+/// Every document of the YAML files in a folder of `manifests/`.
+fn documents(folder: &str) -> Vec<Value> {
+    let folder = binaries::workspace().join("manifests").join(folder);
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let texts = files
+        .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
+        .map(|path| std::fs::read_to_string(path).unwrap());
+    let read = |text: String| {
+        let documents = serde_yaml_ng::Deserializer::from_str(&text);
+        documents
+            .map(|document| Value::deserialize(document).unwrap())
+            .collect::<Vec<_>>()
+    };
+    texts.flat_map(read).collect()
+}
+
+/// The rules of all roles, each with its role's name.
+fn rules() -> Vec<(String, Value)> {
+    let roles = documents("rbac").into_iter().filter(|object| {
+        ["Role", "ClusterRole"].contains(&object["kind"].as_str().unwrap_or_default())
+    });
+    let of_role = |role: Value| {
+        let name = format!(
+            "{} {}",
+            role["kind"].as_str().unwrap(),
+            role["metadata"]["name"].as_str().unwrap()
+        );
+        role["rules"]
+            .as_array()
+            .unwrap()
+            .clone()
+            .into_iter()
+            .map(move |rule| (name.clone(), rule))
+    };
+    roles.flat_map(of_role).collect()
+}
+
+fn words<'a>(rule: &'a Value, field: &str) -> Vec<&'a str> {
+    rule[field]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+#[test]
+fn no_role_has_a_wildcard_or_a_way_to_more_rights() {
+    let rules = rules();
+    assert!(rules.len() >= 8, "only {}", rules.len());
+    for (role, rule) in &rules {
+        for field in ["apiGroups", "resources", "verbs", "nonResourceURLs"] {
+            for word in words(rule, field) {
+                assert!(!word.contains('*'), "{role}: {rule}");
+            }
+        }
+        for verb in words(rule, "verbs") {
+            assert!(
+                !["escalate", "bind", "impersonate", "approve", "sign"].contains(&verb),
+                "{role}: {rule}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_role_reads_secrets_or_reaches_pods_tokens_and_rights() {
+    let never = [
+        "secrets",
+        "configmaps",
+        "pods",
+        "serviceaccounts",
+        "daemonsets",
+        "deployments",
+        "namespaces",
+    ];
+    for (role, rule) in rules() {
+        for resource in words(&rule, "resources") {
+            let kind = resource.split('/').next().unwrap_or_default();
+            assert!(!never.contains(&kind), "{role}: {rule}");
+        }
+        for group in words(&rule, "apiGroups") {
+            let ours = [
+                "",
+                "hcs-operator.dev",
+                "events.k8s.io",
+                "coordination.k8s.io",
+            ];
+            assert!(ours.contains(&group), "{role}: {rule}");
+        }
+    }
+}
+
+#[test]
+fn of_nodes_no_role_has_more_than_to_read_them() {
+    for (role, rule) in rules() {
+        let nodes = words(&rule, "resources")
+            .iter()
+            .any(|resource| resource.starts_with("nodes"));
+        if nodes {
+            assert_eq!(words(&rule, "resources"), ["nodes"], "{role}");
+            for verb in words(&rule, "verbs") {
+                assert!(["get", "list", "watch"].contains(&verb), "{role}: {rule}");
+            }
+            assert!(!role.ends_with("hcs-operator-agent"), "{role}: {rule}");
+        }
+    }
+}
+
+#[test]
+fn roles_are_bound_to_the_two_service_accounts_alone_and_those_of_people_to_nobody() {
+    let bindings: Vec<Value> = documents("rbac")
+        .into_iter()
+        .filter(|object| {
+            object["kind"]
+                .as_str()
+                .is_some_and(|kind| kind.ends_with("Binding"))
+        })
+        .collect();
+    assert!(bindings.len() >= 3, "only {}", bindings.len());
+    for binding in bindings {
+        let subjects = binding["subjects"].as_array().unwrap();
+        assert_eq!(subjects.len(), 1, "{binding}");
+        assert_eq!(subjects[0]["kind"], "ServiceAccount", "{binding}");
+        // A role of its own each: what the controller may is no agent's business.
+        assert_eq!(subjects[0]["name"], binding["roleRef"]["name"], "{binding}");
+    }
+}
+
+#[test]
+fn each_policy_is_bound_refuses_and_fails_closed() {
+    let documents = documents("policy");
+    let of_kind = |kind: &str| -> Vec<&Value> {
+        documents
+            .iter()
+            .filter(|object| object["kind"] == kind)
+            .collect()
+    };
+    let policies = of_kind("ValidatingAdmissionPolicy");
+    assert!(!policies.is_empty());
+    for policy in policies {
+        assert_eq!(policy["spec"]["failurePolicy"], "Fail");
+        let binding = of_kind("ValidatingAdmissionPolicyBinding");
+        let binding = binding
+            .iter()
+            .find(|binding| binding["spec"]["policyName"] == policy["metadata"]["name"]);
+        let actions = &binding.unwrap()["spec"]["validationActions"];
+        assert_eq!(actions[0], "Deny", "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn the_api_server_finds_nothing_to_warn_of_in_the_policies() {
+    let control_plane = ControlPlane::shared().await.unwrap();
+    let policies: Api<ValidatingAdmissionPolicy> = Api::all(control_plane.client().await.unwrap());
+    for object in documents("policy") {
+        if object["kind"] != "ValidatingAdmissionPolicy" {
+            continue;
+        }
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let checked = eventually(
+            Duration::from_mins(1),
+            "the policy is type-checked",
+            || async {
+                let policy = policies.get(name).await.unwrap();
+                let current = policy.metadata.generation;
+                let status = policy.status.unwrap_or_default();
+                let seen = status.observed_generation == current && status.type_checking.is_some();
+                Ok(if seen { Ok(status) } else { Err(status) })
+            },
+        );
+        let warnings = checked
+            .await
+            .unwrap()
+            .type_checking
+            .unwrap()
+            .expression_warnings;
+        assert_eq!(warnings, None, "{name}");
+    }
+}
