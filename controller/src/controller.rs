@@ -19,10 +19,10 @@ use kube::runtime::watcher;
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde_json::json;
 
+use crate::kube_client::{ApiError, within};
+
 /// Field manager of what this part writes.
 const FIELD_MANAGER: &str = "hcs-operator-controller";
-/// A request that takes longer is given up.
-const REQUEST_DEADLINE: Duration = Duration::from_secs(15);
 /// How often an object that nobody looks after is looked at again: its node may have come.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
 const RETRY: Duration = Duration::from_secs(5);
@@ -34,18 +34,6 @@ struct Context {
     client: Client,
     recorder: Recorder,
     patience: Duration,
-}
-
-/// What ends a reconcile early.
-#[derive(Debug, thiserror::Error)]
-enum ReconcileError {
-    #[error("failed to {what}: {source}")]
-    Request {
-        what: &'static str,
-        source: kube::Error,
-    },
-    #[error("failed to {what}: no answer in time")]
-    Deadline { what: &'static str },
 }
 
 /// Works until dropped.
@@ -73,10 +61,7 @@ pub async fn run(client: Client, patience: Duration) {
         .await;
 }
 
-async fn reconcile(
-    object: Arc<HcsContainer>,
-    context: Arc<Context>,
-) -> Result<Action, ReconcileError> {
+async fn reconcile(object: Arc<HcsContainer>, context: Arc<Context>) -> Result<Action, ApiError> {
     let taken_up = object
         .status
         .as_ref()
@@ -119,7 +104,7 @@ async fn say(
     context: &Context,
     reason: Reason,
     message: String,
-) -> Result<(), ReconcileError> {
+) -> Result<(), ApiError> {
     let conditions = object.status.iter().flat_map(|status| &status.conditions);
     let before = conditions
         .clone()
@@ -174,14 +159,4 @@ async fn say(
         context.recorder.publish(&event, &reference),
     )
     .await
-}
-
-async fn within<T>(
-    what: &'static str,
-    request: impl Future<Output = kube::Result<T>>,
-) -> Result<T, ReconcileError> {
-    match tokio::time::timeout(REQUEST_DEADLINE, request).await {
-        Ok(answer) => answer.map_err(|source| ReconcileError::Request { what, source }),
-        Err(_) => Err(ReconcileError::Deadline { what }),
-    }
 }

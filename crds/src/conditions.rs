@@ -16,7 +16,8 @@ macro_rules! condition_types {
 
 condition_types! {
     /// What runs is what the spec asks for: true also of a container that is Paused because it
-    /// should be. Always present once an agent has seen the object.
+    /// should be. Of an HcsNode: its agent is at work and its runhcs answers. Always present once
+    /// an agent has seen the object; Unknown while the node's agent is not heard of.
     READY = "Ready",
     /// The agent is still at work (kstatus). Present only while true.
     RECONCILING = "Reconciling",
@@ -28,6 +29,8 @@ condition_types! {
     RUNTIME_RESPONSIVE = "RuntimeResponsive",
     /// The spec has changed in a way that `updatePolicy: Manual` leaves to a person.
     RESTART_REQUIRED = "RestartRequired",
+    /// Of an HcsNode: the disk of the agent's data folder is nearly full.
+    DISK_PRESSURE = "DiskPressure",
 }
 
 macro_rules! reasons {
@@ -171,11 +174,13 @@ reasons! {
     /// No node with the name `spec.nodeName` is in the cluster. The field is immutable: delete the
     /// object and make it again.
     NodeUnknown,
-    /// The node is in the cluster, but its agent does not take the object up. Check that the agent
-    /// runs on it.
+    /// Nothing is heard of the node's agent: it has not renewed its Lease in time, or it never took
+    /// the object up. What runs is not known. Check that the agent runs on the node and reaches the
+    /// API server, and that its runhcs answers.
     NodeLost,
-    /// The container's shim process was killed, which ends the container. See who killed it.
-    ShimLost,
+    /// The node is gone from the cluster for good, so the object was let go without its agent. What
+    /// ran there is not known; an agent that comes back removes it.
+    NodeGone,
     /// runhcs no longer knows the container, though nobody asked for that. It is made again.
     ContainerLost,
     /// A half-made container was found and removed by force. Nothing to do.
@@ -185,6 +190,18 @@ reasons! {
     /// The agent's own record of this container cannot be read. It goes on from what runs; remove
     /// the file that the message names if it stays.
     RecordUnreadable,
+
+    // For the conditions of an HcsNode.
+
+    /// The agent is at work and its runhcs answers. Nothing to do.
+    AgentReady,
+    /// The disk of the agent's data folder has less room than the settings want. Make room: see the
+    /// inventory of the HcsNode for what is left over.
+    DiskSpaceLow,
+    /// The disk of the agent's data folder has room. Nothing to do.
+    DiskSpaceEnough,
+    /// The agent cannot tell how much room its disk has. Check the disk of its data folder.
+    DiskSpaceUnknown,
 
     // For the condition RestartRequired.
 

@@ -1,5 +1,6 @@
 //! The files that are generated from the types: the definitions as YAML, and the API reference.
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::Value;
 
 use crate::reference;
@@ -16,6 +17,7 @@ apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
 - hcs-operator.dev_hcscontainers.yaml
+- hcs-operator.dev_hcsnodes.yaml
 ";
 
 /// A generated file: its path relative to the repository's root, with `/`, and its content.
@@ -26,16 +28,21 @@ pub type GeneratedFile = (&'static str, String);
 /// # Errors
 /// None for the types of this crate: a test generates them all.
 pub fn generated_files() -> Result<Vec<GeneratedFile>, SchemaError> {
+    let definitions = crds()?;
+    let [container, node] = definitions.as_slice() else {
+        return Err(SchemaError::Count(definitions.len()));
+    };
     Ok(vec![
         (
             "crds/yaml/hcs-operator.dev_hcscontainers.yaml",
-            crds_yaml()?,
+            yaml([container])?,
         ),
+        ("crds/yaml/hcs-operator.dev_hcsnodes.yaml", yaml([node])?),
         (
             "crds/yaml/kustomization.yaml",
             format!("{YAML_HEADER}{KUSTOMIZATION}"),
         ),
-        ("docs/api.md", reference::markdown(&crds()?)),
+        ("docs/api.md", reference::markdown(&definitions)),
     ])
 }
 
@@ -44,8 +51,14 @@ pub fn generated_files() -> Result<Vec<GeneratedFile>, SchemaError> {
 /// # Errors
 /// None for the types of this crate: a test writes them all.
 pub fn crds_yaml() -> Result<String, SchemaError> {
+    yaml(&crds()?)
+}
+
+fn yaml<'a>(
+    definitions: impl IntoIterator<Item = &'a CustomResourceDefinition>,
+) -> Result<String, SchemaError> {
     let mut yaml = YAML_HEADER.to_owned();
-    for crd in crds()? {
+    for crd in definitions {
         let sorted = in_order(serde_json::to_value(crd)?);
         yaml.push_str("---\n");
         yaml.push_str(&serde_yaml_ng::to_string(&sorted)?);

@@ -11,6 +11,8 @@ pub mod conditions;
 mod exit_code;
 mod generate;
 mod hcs_container;
+mod hcs_node;
+mod hcs_node_status;
 mod paths;
 mod reference;
 mod rules;
@@ -25,6 +27,12 @@ pub use conditions::Reason;
 pub use exit_code::exit_code_name;
 pub use generate::{GeneratedFile, crds_yaml, generated_files};
 pub use hcs_container::{HcsContainer, HcsContainerSpec};
+pub use hcs_node::HcsNode;
+pub use hcs_node_status::{
+    CAPABILITY_CREATE, CAPABILITY_HYPERV, CAPABILITY_LCOW, CAPABILITY_PAUSE_PROCESS, Capability,
+    ContainerCounts, ForeignContainers, HcsNodeStatus, INVENTORY_SHOWN, Inventory, Leftover,
+    LeftoverKind, Leftovers, RunhcsInfo, Supported,
+};
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 pub use schema::{SchemaError, crds};
 pub use signal::{StopSignal, UnknownSignal};

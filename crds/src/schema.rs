@@ -6,9 +6,9 @@ use kube::CustomResourceExt;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use crate::HcsContainer;
 use crate::paths::{LONGEST, RULES};
 use crate::signal::StopSignal;
+use crate::{HcsContainer, hcs_node};
 
 /// An error that can only come from a mistake in this crate's own types; a test excludes it.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,9 @@ pub enum SchemaError {
     /// A derived definition does not fit `CustomResourceDefinition`.
     #[error("failed to convert a CustomResourceDefinition")]
     Convert(#[from] serde_json::Error),
+    /// There is a definition that no file is for.
+    #[error("{0} definitions are not the two that there is a file for")]
+    Count(usize),
     /// A definition cannot be written as YAML.
     #[error("failed to write YAML")]
     Yaml(#[from] serde_yaml_ng::Error),
@@ -30,15 +33,32 @@ pub enum SchemaError {
 /// # Errors
 /// None for the types of this crate: a test converts them all.
 pub fn crds() -> Result<Vec<CustomResourceDefinition>, SchemaError> {
-    let mut derived = serde_json::to_value(HcsContainer::crd())?;
+    let mut node = refined(hcs_node::definition())?;
+    if let Some(root) = node.pointer_mut(ROOT) {
+        // The kind has none; it is derived with one.
+        root["properties"]
+            .as_object_mut()
+            .map(|fields| fields.remove("spec"));
+        root.as_object_mut().map(|root| root.remove("required"));
+    }
+    let container = refined(HcsContainer::crd())?;
+    Ok(vec![
+        serde_json::from_value(container)?,
+        serde_json::from_value(node)?,
+    ])
+}
+
+/// Where a definition has the schema of its one version.
+const ROOT: &str = "/spec/versions/0/schema/openAPIV3Schema";
+
+fn refined(derived: CustomResourceDefinition) -> Result<Value, SchemaError> {
+    let mut derived = serde_json::to_value(derived)?;
     refine(&mut derived);
-    if let Some(status) =
-        derived.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status")
-    {
+    if let Some(status) = derived.pointer_mut(&format!("{ROOT}/properties/status")) {
         // kstatus: a fresh object reads as in progress, not as a healthy one.
         status["default"] = json!({ "observedGeneration": -1 });
     }
-    Ok(vec![serde_json::from_value(derived)?])
+    Ok(derived)
 }
 
 /// A stop signal's schema: an enum in the order of [`StopSignal::ALL`].

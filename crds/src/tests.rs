@@ -14,6 +14,8 @@ use crate::{
     whole_seconds,
 };
 
+mod node;
+
 fn crd() -> CustomResourceDefinition {
     crds().unwrap().remove(0)
 }
@@ -213,8 +215,12 @@ fn the_definition_is_found_by_its_names_and_its_node() {
 
 #[test]
 fn every_field_has_a_description_and_no_shape_that_kubernetes_does_not_know() {
-    for part in ["spec", "status"] {
-        let schema = schema_of(part);
+    let parts = [
+        ("spec", schema_of("spec")),
+        ("status", schema_of("status")),
+        ("HcsNode.status", node::status_schema()),
+    ];
+    for (part, schema) in parts {
         assert!(schema.description.is_some(), "{part} has no description");
         walk(part, &schema, &mut |path, field| {
             let description = field.description.as_deref().unwrap_or_default();
@@ -266,11 +272,14 @@ fn generated_files_are_up_to_date() {
 
 #[test]
 fn the_generated_yaml_is_the_definition() {
-    let (_, yaml) = generated_files().unwrap().remove(0);
-    assert!(yaml.starts_with("# Generated"));
-    assert!(yaml.contains("cargo xtask generate"));
-    let read: CustomResourceDefinition = serde_yaml_ng::from_str(&yaml).unwrap();
-    assert_eq!(read, crd());
+    let files = generated_files().unwrap();
+    for (definition, (path, yaml)) in crds().unwrap().iter().zip(files) {
+        assert!(yaml.starts_with("# Generated"));
+        assert!(yaml.contains("cargo xtask generate"));
+        let read: CustomResourceDefinition = serde_yaml_ng::from_str(&yaml).unwrap();
+        assert_eq!(&read, definition);
+        assert!(path.contains(&definition.spec.names.plural), "{path}");
+    }
 }
 
 #[test]
@@ -309,7 +318,7 @@ fn each_reason_is_a_valid_condition_reason_with_help_and_an_anchor_of_its_own() 
         assert!(reason.help().ends_with('.'), "{name}: {}", reason.help());
         assert!(anchors.insert(reason.anchor()), "{name} shares its anchor");
     }
-    assert_eq!(conditions::TYPES.len(), 6);
+    assert_eq!(conditions::TYPES.len(), 7);
     assert_eq!(conditions::TYPES[0].0, conditions::READY);
 }
 

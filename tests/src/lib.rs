@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod binaries;
+mod cached;
 pub mod calm;
 pub mod certificates;
 mod container;
@@ -13,6 +14,7 @@ pub mod control_plane;
 mod error;
 pub mod eventually;
 pub mod ground;
+pub mod helm;
 pub mod kubeconfig;
 pub mod live;
 pub mod node;
@@ -27,6 +29,7 @@ pub use control_plane::ControlPlane;
 pub use error::{Error, Result};
 pub use eventually::eventually;
 pub use ground::Ground;
+pub use helm::Helm;
 pub use live::Live;
 pub use node::{Node, NodeOptions};
 pub use scenario::{PATIENCE, Scenario};

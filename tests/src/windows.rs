@@ -4,7 +4,6 @@
 //! What takes long is kept in the cache outside the checkout: `runhcs.exe`, and a wine prefix that is the template of
 //! each node's own.
 
-mod cached;
 mod prefix;
 mod programs;
 mod toolchain;

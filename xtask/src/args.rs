@@ -27,7 +27,7 @@ pub enum Command {
     Supervise(Up),
     /// Check and test everything; the last line says how many tests passed.
     Test(Test),
-    /// Write what is generated from the Rust types: the CRDs' YAML and docs/api.md.
+    /// Write what is generated: the CRDs' YAML, docs/api.md, and parts of the Helm chart.
     Generate(Generate),
     /// Measure what the operator costs.
     Bench(Bench),

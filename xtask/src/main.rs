@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod chart;
 mod checks;
 mod demo;
 mod generate;

@@ -9,12 +9,12 @@ use runhcs::{ErrorKind, TtySize};
 
 use super::context::Context;
 use super::events::Notice;
-use super::kube_api::ApiError;
 use super::plan::{Observed, Step, StepKind};
 use super::record::Record;
 use super::relist::reason_of;
 use super::runtime::{Call, CallError, Reply, Runtime};
 use super::store::StoreError;
+use crate::kube_client::ApiError;
 
 mod make;
 mod remove;
@@ -136,17 +136,17 @@ impl<R: Runtime> Actor<'_, R> {
         if changed && reason_of(error.kind).is_none() {
             return Ok(());
         }
-        Err(Self::failed(error, reason))
+        Err(failed(error, reason))
     }
+}
 
-    fn failed(error: &CallError, otherwise: Reason) -> ActError {
-        let reason = reason_of(error.kind).unwrap_or(match error.kind {
-            ErrorKind::BundleInvalid => Reason::BundleInvalid,
-            ErrorKind::NotSupported => Reason::Unsupported,
-            _ => otherwise,
-        });
-        ActError::step(reason, error.message.clone())
-    }
+fn failed(error: &CallError, otherwise: Reason) -> ActError {
+    let reason = reason_of(error.kind).unwrap_or(match error.kind {
+        ErrorKind::BundleInvalid => Reason::BundleInvalid,
+        ErrorKind::NotSupported => Reason::Unsupported,
+        _ => otherwise,
+    });
+    ActError::step(reason, error.message.clone())
 }
 
 /// The step kind under which a failure of removing strays is filed.

@@ -39,3 +39,34 @@ impl Notice {
         }
     }
 }
+
+/// Of each reason the latest, so that a long time without the API server ends with few Events.
+pub fn latest_of_each_reason(mut notices: Vec<Notice>) -> Vec<Notice> {
+    let mut seen = Vec::new();
+    notices.reverse();
+    notices.retain(|notice| {
+        let new = !seen.contains(&notice.reason);
+        seen.push(notice.reason);
+        new
+    });
+    notices.reverse();
+    notices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_notices_the_latest_of_each_reason_is_kept_in_order() {
+        let notice = |reason, message: &str| Notice::normal(reason, "Test", message);
+        let notices = vec![
+            notice(Reason::ContainerFailed, "1"),
+            notice(Reason::NodeRebooted, "2"),
+            notice(Reason::ContainerFailed, "3"),
+        ];
+        let kept = latest_of_each_reason(notices);
+        let messages: Vec<_> = kept.iter().map(|n| n.message.as_str()).collect();
+        assert_eq!(messages, ["2", "3"]);
+    }
+}

@@ -3,8 +3,6 @@
 //! The client's own retries are off: a reconcile that fails is tried again as a whole, later, so
 //! that an old status never overtakes a newer one.
 
-use std::time::Duration;
-
 use hcs_crds::{FINALIZER, HcsContainer, HcsContainerStatus};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
@@ -13,45 +11,12 @@ use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-/// A request that takes longer is given up.
-const REQUEST_DEADLINE: Duration = Duration::from_secs(15);
+use crate::kube_client::{ApiError, within};
+
 /// Writes at once: HTTP/1.1 takes a connection for each.
 const PARALLEL_WRITES: usize = 16;
 /// Longest note of an Event (events.k8s.io/v1).
 const LONGEST_NOTE: usize = 1024;
-
-/// A write that failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ApiError {
-    /// The API server refused it, or could not be reached.
-    #[error("failed to {what}: {source}")]
-    Request {
-        /// What was to be written.
-        what: &'static str,
-        /// The client's error.
-        source: Box<kube::Error>,
-    },
-    /// No answer in time.
-    #[error("failed to {what}: no answer within {} s", REQUEST_DEADLINE.as_secs())]
-    Deadline {
-        /// What was to be written.
-        what: &'static str,
-    },
-}
-
-impl ApiError {
-    /// Whether the object is not there any more.
-    pub fn is_gone(&self) -> bool {
-        matches!(self, Self::Request { source, .. }
-            if matches!(&**source, kube::Error::Api(status) if status.code == 404))
-    }
-
-    /// Whether somebody else has written in between.
-    pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Request { source, .. }
-            if matches!(&**source, kube::Error::Api(status) if status.code == 409))
-    }
-}
 
 /// Writes on behalf of one node's agent.
 pub struct KubeApi {
@@ -86,13 +51,7 @@ impl KubeApi {
         request: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, ApiError> {
         let _place = self.places.acquire().await;
-        match tokio::time::timeout(REQUEST_DEADLINE, request).await {
-            Ok(answer) => answer.map_err(|source| ApiError::Request {
-                what,
-                source: Box::new(source),
-            }),
-            Err(_) => Err(ApiError::Deadline { what }),
-        }
+        within(what, request).await
     }
 
     /// Adds the finalizer; returns the object as it is then.
@@ -174,8 +133,12 @@ impl KubeApi {
         }
     }
 
-    /// Publishes an Event about the object. It is a courtesy: a failure is only logged.
-    pub async fn event(&self, object: &HcsContainer, event: &super::events::Notice) {
+    /// Publishes an Event about the object.
+    pub async fn event(
+        &self,
+        object: &HcsContainer,
+        event: &super::events::Notice,
+    ) -> Result<(), ApiError> {
         let mut note = event.message.clone();
         note.truncate(note.floor_char_boundary(LONGEST_NOTE));
         let event = Event {
@@ -190,12 +153,10 @@ impl KubeApi {
             secondary: None,
         };
         let reference: ObjectReference = object.object_ref(&());
-        let published = self.within(
+        self.within(
             "publish an Event",
             self.recorder.publish(&event, &reference),
-        );
-        if let Err(error) = published.await {
-            tracing::warn!(%error, reason = event.reason, "no Event");
-        }
+        )
+        .await
     }
 }

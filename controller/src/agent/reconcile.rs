@@ -14,8 +14,7 @@ use tokio::sync::SemaphorePermit;
 
 use super::act::{ActError, Actor, STRAY};
 use super::context::Context;
-use super::events::Notice;
-use super::kube_api::ApiError;
+use super::events::{Notice, latest_of_each_reason};
 use super::plan::{Goal, Observed, Step, StepKind, plan, predict};
 use super::record::{ObjectId, Record};
 use super::relist::Health;
@@ -23,6 +22,7 @@ use super::report::{Outcome, Report};
 use super::runtime::Runtime;
 use super::store::StoreError;
 use super::validate;
+use crate::kube_client::ApiError;
 
 mod finish;
 mod look;
@@ -83,11 +83,12 @@ pub async fn reconcile<R: Runtime>(
         name: object.name_any(),
     };
     let mut record = ctx.records.hold(&id).await;
+    let notices = std::mem::take(&mut record.unpublished);
     let mut run = Run {
         ctx: &ctx,
         object,
         record: &mut record,
-        notices: Vec::new(),
+        notices,
         health,
         observed: Observed::Absent,
         reported: false,
@@ -98,6 +99,7 @@ pub async fn reconcile<R: Runtime>(
     run.turn = None;
     let gone = matches!(outcome, Ok(Outcome::Gone));
     let finished = run.finish(outcome).await;
+    run.record.unpublished = latest_of_each_reason(std::mem::take(&mut run.notices));
     if gone {
         ctx.written.forget(&id.uid, None);
     }

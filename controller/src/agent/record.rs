@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use kube::core::ObjectMeta;
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::events::Notice;
 use super::plan::StepKind;
 
 /// How many commands `status.recentCommands` shows.
@@ -218,6 +219,9 @@ pub struct Record {
     pub claims: Vec<String>,
     /// The object went while only observed: its container is left as it is.
     pub released: bool,
+    /// Events that the API server has yet to be told of. They do not outlive the agent.
+    #[serde(skip)]
+    pub unpublished: Vec<Notice>,
 }
 
 impl Record {
@@ -248,6 +252,7 @@ impl Record {
             recent: VecDeque::new(),
             claims: Vec::new(),
             released: false,
+            unpublished: Vec::new(),
         }
     }
 

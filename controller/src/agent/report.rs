@@ -414,7 +414,7 @@ impl Report {
             }
             (Waiting::Retry, Some(trouble)) => {
                 let reason = reason_named(&trouble.reason);
-                if reason == Reason::PauseUnsupported {
+                if matches!(reason, Reason::PauseUnsupported | Reason::Unsupported) {
                     let message = trouble.message.clone();
                     return Verdict {
                         ready: false,

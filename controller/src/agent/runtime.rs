@@ -127,6 +127,14 @@ pub struct CallError {
     pub message: String,
 }
 
+/// What the answer to a delete comes to: what is gone already counts as deleted.
+pub fn deleted(answer: Result<Reply, CallError>) -> Result<(), CallError> {
+    match answer {
+        Err(error) if error.kind != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// A call and how it went.
 #[derive(Debug)]
 pub struct Outcome {

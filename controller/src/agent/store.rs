@@ -11,6 +11,9 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::record::{ObjectId, Record};
 
+/// Extension of a record that could not be read.
+const SET_ASIDE: &str = "unreadable";
+
 /// A record that could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -87,7 +90,7 @@ impl Records {
                 }
                 Err(reason) => {
                     tracing::error!(path = %path.display(), %reason, "record set aside: unreadable");
-                    let _ = fs::rename(&path, path.with_extension("unreadable"));
+                    let _ = fs::rename(&path, path.with_extension(SET_ASIDE));
                     unreadable.push(path);
                 }
             }
@@ -104,9 +107,12 @@ impl Records {
         self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the object's record was there and could not be read.
-    pub fn was_unreadable(&self, uid: &str) -> bool {
-        self.unreadable.contains(&self.path(uid))
+    /// Where the object's record lies if it was there and could not be read.
+    pub fn set_aside(&self, uid: &str) -> Option<PathBuf> {
+        let path = self.path(uid);
+        self.unreadable
+            .contains(&path)
+            .then(|| path.with_extension(SET_ASIDE))
     }
 
     /// The object's record, made new if there is none; held until dropped.
@@ -262,9 +268,10 @@ mod tests {
         fs::write(dir.path().join("x.tmp"), "left").unwrap();
         let records = Records::open(dir.path().into()).unwrap();
         assert_eq!(records.uids(), ["u-1"]);
-        assert!(records.was_unreadable("u-2"));
-        assert!(!records.was_unreadable("u-1"));
-        assert!(dir.path().join("u-2.unreadable").exists());
+        let aside = dir.path().join("u-2.unreadable");
+        assert_eq!(records.set_aside("u-2").as_deref(), Some(&*aside));
+        assert_eq!(records.set_aside("u-1"), None);
+        assert!(aside.exists());
         assert!(!dir.path().join("x.tmp").exists());
     }
 

@@ -8,14 +8,18 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use futures::StreamExt as _;
 use hcs_crds::ReclaimPolicy;
 use kube::ResourceExt as _;
 
 use super::context::{Context, bundles};
 use super::record::parse_container_id;
 use super::relist::Health;
-use super::runtime::{Call, Runtime};
+use super::runtime::{Call, Runtime, deleted};
 use super::scratch::{ScratchError, ScratchFolder};
+
+/// Objects whose remains are removed at once: one whose runhcs hangs must not hold up the others.
+const AT_ONCE: usize = 8;
 
 /// Removes every container, file and record whose object the API server does not have.
 pub async fn sweep<R: Runtime>(ctx: &Context<R>) {
@@ -31,9 +35,9 @@ pub async fn sweep<R: Runtime>(ctx: &Context<R>) {
             .filter_map(|id| parse_container_id(id))
             .map(|(uid, _)| uid.to_owned()),
     );
-    for uid in left.difference(&known) {
-        remove_object(ctx, uid).await;
-    }
+    futures::stream::iter(left.difference(&known))
+        .for_each_concurrent(AT_ONCE, |uid| remove_object(ctx, uid))
+        .await;
 }
 
 async fn remove_object<R: Runtime>(ctx: &Context<R>, uid: &str) {
@@ -57,12 +61,9 @@ async fn remove_object<R: Runtime>(ctx: &Context<R>, uid: &str) {
                 force: true,
             })
             .await;
-        match outcome.result {
-            Err(error) if error.kind != runhcs::ErrorKind::NotFound => {
-                tracing::warn!(container = id, %error, "an orphan stays; tried again after a relist");
-                return;
-            }
-            _ => {}
+        if let Err(error) = deleted(outcome.result) {
+            tracing::warn!(container = id, %error, "an orphan stays; tried again after a relist");
+            return;
         }
         tracing::info!(container = id, "removed a container whose object is gone");
         ctx.table.set(&id, super::plan::Observed::Absent, None);

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::Toolchain;
-use super::cached::{self, Key};
+use crate::cached::{self, Key};
 use crate::process::{Owned, Slot, Spawn, lock};
 use crate::{Error, binaries};
 

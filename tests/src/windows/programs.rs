@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use super::cached::{self, Key};
 use super::toolchain::TARGET;
 use super::{Prefix, Toolchain};
+use crate::cached::{self, Key};
 use crate::{Error, binaries};
 
 /// The packages that are built for Windows: those whose executables scenarios need, and what they are made of.

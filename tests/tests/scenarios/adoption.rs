@@ -134,11 +134,13 @@ async fn an_unreadable_record_is_set_aside_and_its_container_taken_over() -> Res
     let text = fs::read(&record).unwrap();
     fs::write(&record, &text[..text.len() / 2]).unwrap();
     node.agent().start_again()?;
-    web.has_event(Reason::RecordUnreadable).await?;
+    let event = web.has_event(Reason::RecordUnreadable).await?;
     runs_as_before(&web, &before).await?;
     runs_as_before(&other, &before_other).await?;
     let aside = record.with_extension("unreadable");
     assert!(aside.exists() && record.exists());
+    let file = aside.file_name().unwrap().to_str().unwrap();
+    assert!(event.note.is_some_and(|note| note.contains(file)));
     fs::remove_file(aside).unwrap();
     scenario.leaves_nothing_on(&node).await
 }

@@ -5,7 +5,7 @@ use std::fs;
 use hcs_crds::Reason;
 use runhcs::ErrorKind;
 
-use super::{ActError, Actor};
+use super::{ActError, Actor, failed};
 use crate::agent::bundle::{self, BundleError};
 use crate::agent::events::Notice;
 use crate::agent::plan::Observed;
@@ -51,7 +51,7 @@ impl<R: Runtime> Actor<'_, R> {
             use_virtual_memory: scratch.use_virtual_memory,
         };
         if let Err(error) = self.call(call).await {
-            return Err(Self::failed(&error, Reason::ScratchFailed));
+            return Err(scratch_failed(&error));
         }
         folder.finish(&temporary, scratch.size_gb).map_err(failed)?;
         self.record.scratch = Some(made);
@@ -165,8 +165,19 @@ impl<R: Runtime> Actor<'_, R> {
         if known && self.ctx.table.get(id).observed == Observed::Absent {
             self.remove_bundle(id);
         }
-        Err(Self::failed(error, Reason::CreateFailed))
+        Err(failed(error, Reason::CreateFailed))
     }
+}
+
+fn scratch_failed(error: &CallError) -> ActError {
+    // runhcs has the flag since v0.13.0, and names it where it does not know it.
+    if error.kind == ErrorKind::Usage && error.message.contains("-use-virtual-memory") {
+        let message = format!(
+            "{error}; scratch.useVirtualMemory needs runhcs v0.13.0: leave it out, or use that version"
+        );
+        return ActError::step(Reason::Unsupported, message);
+    }
+    failed(error, Reason::ScratchFailed)
 }
 
 fn bundle_reason(error: &BundleError) -> Reason {

@@ -8,14 +8,14 @@ use hcs_crds::{FINALIZER, HcsContainer, Os, Reason};
 use kube::ResourceExt as _;
 use runhcs::{ErrorKind, Signal};
 
-use super::{ActError, Actor};
+use super::{ActError, Actor, failed};
 use crate::agent::events::Notice;
 use crate::agent::plan::{
     Again, Desired, Ending, Goal, Observed, Settled, account_end, again, outdated,
 };
 use crate::agent::record::{Cause, Record, Stage, Stop};
 use crate::agent::relist::reason_of;
-use crate::agent::runtime::{Call, CallError, Runtime};
+use crate::agent::runtime::{Call, CallError, Runtime, deleted};
 use crate::agent::sweep;
 use crate::agent::validate::desired;
 
@@ -68,13 +68,9 @@ impl<R: Runtime> Actor<'_, R> {
         }
     }
 
-    /// `runhcs delete`; what is gone already counts as deleted.
     async fn call_delete(&mut self, id: &str, force: bool) -> Result<(), CallError> {
         let id = id.to_owned();
-        match self.call(Call::Delete { id, force }).await {
-            Err(error) if error.kind != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        deleted(self.call(Call::Delete { id, force }).await)
     }
 
     pub(super) async fn delete(&mut self) -> Result<(), ActError> {
@@ -174,7 +170,7 @@ impl<R: Runtime> Actor<'_, R> {
     pub async fn remove_stray(&mut self, id: &str) -> Result<(), ActError> {
         match self.call_delete(id, true).await {
             Ok(()) => {}
-            Err(error) => return Err(Self::failed(&error, Reason::DeleteFailed)),
+            Err(error) => return Err(failed(&error, Reason::DeleteFailed)),
         }
         self.ctx.table.set(id, Observed::Absent, None);
         self.ctx.table.forget(id);

@@ -3,7 +3,7 @@
 use hcs_crds::Reason;
 use runhcs::{ErrorKind, TtySize};
 
-use super::{ActError, Actor};
+use super::{ActError, Actor, failed};
 use crate::agent::events::Notice;
 use crate::agent::plan::Observed;
 use crate::agent::record::{Processes, Stage, TerminalSize};
@@ -31,7 +31,7 @@ impl<R: Runtime> Actor<'_, R> {
                         Ok(())
                     }
                     Observed::Running => Ok(()),
-                    _ => Err(Self::failed(&error, Reason::StartFailed)),
+                    _ => Err(failed(&error, Reason::StartFailed)),
                 };
             }
         }

@@ -11,11 +11,11 @@ use kube::runtime::controller::Action;
 use super::{RETRY, ReconcileError, Run};
 use crate::agent::context::Context;
 use crate::agent::events::Notice;
-use crate::agent::kube_api::ApiError;
 use crate::agent::plan::{Observed, Step, StepKind};
 use crate::agent::relist::Health;
 use crate::agent::report::{Outcome, Report};
 use crate::agent::runtime::Runtime;
+use crate::kube_client::ApiError;
 
 impl<R: Runtime> Run<'_, R> {
     /// Saves, publishes, and says when to come back.
@@ -53,10 +53,9 @@ impl<R: Runtime> Run<'_, R> {
         self.notice_runtime_failure(&outcome);
         let report = self.report(outcome);
         let wake = report.wake();
-        let published = publish(self.ctx, &self.object, &report).await;
+        publish(self.ctx, &self.object, &report).await?;
         self.publish_notices().await;
-        published?;
-        if !saved {
+        if !saved || !self.notices.is_empty() {
             return Ok(Action::requeue(RETRY));
         }
         Ok(wake.map_or_else(Action::await_change, |at| {
@@ -112,9 +111,17 @@ impl<R: Runtime> Run<'_, R> {
         }
     }
 
+    /// Publishes what is worth an Event. What the API server gives no answer to is left for the next
+    /// reconcile; what it refuses is a courtesy less.
     pub(super) async fn publish_notices(&mut self) {
-        for notice in std::mem::take(&mut self.notices) {
-            self.ctx.api.event(&self.object, &notice).await;
+        while let Some(notice) = self.notices.first() {
+            if let Err(error) = self.ctx.api.event(&self.object, notice).await {
+                tracing::warn!(%error, reason = %notice.reason, "no Event");
+                if !error.is_refusal() {
+                    return;
+                }
+            }
+            self.notices.remove(0);
         }
     }
 }
@@ -126,9 +133,9 @@ pub(super) async fn publish<R: Runtime>(
     report: &Report,
 ) -> Result<(), ApiError> {
     let uid = &report.record.object.uid;
-    // A status goes to whatever has the object's name: the API server does not compare uids there.
-    // Until its list is in, another object of this name may be in this one's place.
-    if !ctx.is_synced() {
+    // An object of the records has no version, and no status to compare with; another of its name
+    // may be in its place. All are queued again once the API server's list is in.
+    if object.metadata.resource_version.is_none() {
         return Ok(());
     }
     let current = ctx.written.current(uid, object);

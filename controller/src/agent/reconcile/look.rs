@@ -49,14 +49,14 @@ impl<R: Runtime> Run<'_, R> {
             });
         }
         let note = format!("took over container {id}, which was there already");
-        self.notices.push(
-            if self.ctx.records.was_unreadable(&self.record.object.uid) {
-                let note = format!("{note}; its record could not be read and was set aside");
-                Notice::warning(Reason::RecordUnreadable, "Adopt", note)
-            } else {
-                Notice::normal(Reason::Adopted, "Adopt", note)
-            },
-        );
+        let aside = self.ctx.records.set_aside(&self.record.object.uid);
+        self.notices.push(if let Some(file) = aside {
+            let file = file.display();
+            let note = format!("{note}; its record could not be read and was set aside as {file}");
+            Notice::warning(Reason::RecordUnreadable, "Adopt", note)
+        } else {
+            Notice::normal(Reason::Adopted, "Adopt", note)
+        });
     }
 
     pub(super) fn observe(&mut self) {

@@ -11,12 +11,16 @@ use crate::agent::record::container_id;
 /// A node with a container whose object nobody knows.
 async fn with_orphan() -> Node {
     let node = Node::new().await;
-    let id = container_id(&uid("old"), 3);
+    orphan(&node, "old");
+    node.ctx.relist.refresh().await;
+    node
+}
+
+fn orphan(node: &Node, name: &str) {
+    let id = container_id(&uid(name), 3);
     let bundle = node.ctx.bundle(&id);
     std::fs::create_dir_all(&bundle).unwrap();
     node.runtime.put(&id, "running", &bundle);
-    node.ctx.relist.refresh().await;
-    node
 }
 
 #[tokio::test(start_paused = true)]
@@ -74,6 +78,21 @@ async fn an_orphan_that_cannot_be_removed_is_tried_again_by_the_next_sweep() {
         sweep(&node.ctx).await;
         assert!(node.runtime.has().is_empty());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn orphans_whose_deletion_hangs_do_not_wait_for_each_other() {
+    let node = with_orphan().await;
+    orphan(&node, "web");
+    orphan(&node, "api");
+    node.ctx.relist.refresh().await;
+    for _ in 0..2 {
+        node.runtime.next("delete", hangs());
+    }
+    let begun = tokio::time::Instant::now();
+    sweep(&node.ctx).await;
+    assert_eq!(begun.elapsed().as_secs(), 60);
+    assert_eq!(node.runtime.has().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -97,7 +97,7 @@ async fn a_scratch_is_made_under_a_temporary_name_with_all_that_is_asked_for() -
 }
 
 #[tokio::test]
-async fn a_flag_that_this_runhcs_does_not_have_is_said_in_its_own_words() -> Result {
+async fn a_flag_that_this_runhcs_does_not_have_is_unsupported_and_the_remedy_is_said() -> Result {
     let scenario = Scenario::named("scratch-flag").await?;
     let node = scenario.node().await?;
     let scratch = Scratch {
@@ -106,12 +106,16 @@ async fn a_flag_that_this_runhcs_does_not_have_is_said_in_its_own_words() -> Res
     };
     let object = scenario.create(linux(&node, scratch)).await?;
     let said = object
-        .says(conditions::SCRATCH_READY, "False", Reason::ScratchFailed)
+        .says(conditions::SCRATCH_READY, "False", Reason::Unsupported)
         .await?;
     let condition = condition_of(&said, conditions::SCRATCH_READY).unwrap();
     let words = "flag provided but not defined: -use-virtual-memory";
     assert!(condition.message.contains(words), "{condition:?}");
-    object.has_event(Reason::ScratchFailed).await?;
+    let remedy = "scratch.useVirtualMemory needs runhcs v0.13.0";
+    assert!(condition.message.contains(remedy), "{condition:?}");
+    let stalled = condition_of(&said, conditions::STALLED);
+    assert!(stalled.is_some(), "{said:?}");
+    object.has_event(Reason::Unsupported).await?;
     scenario
         .is_calm_on(&node, 1, Duration::from_secs(1))
         .await?;

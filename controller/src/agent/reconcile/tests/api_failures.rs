@@ -1,5 +1,10 @@
 //! The API server refuses, or says nothing.
 
+use std::time::Duration;
+
+use hcs_crds::Reason;
+use kube::runtime::controller::Action;
+
 use crate::agent::fixtures::{Answer, Node, Said, pass};
 
 #[tokio::test(start_paused = true)]
@@ -31,7 +36,7 @@ async fn an_object_that_is_gone_gets_no_container() {
     node.api.remove("web");
     let error = node.reconcile_cached("web").await.unwrap_err();
     let action = crate::agent::reconcile::after_error(&error);
-    assert_eq!(action, kube::runtime::controller::Action::await_change());
+    assert_eq!(action, Action::await_change());
     assert!(node.runtime.calls().is_empty());
 }
 
@@ -79,7 +84,45 @@ async fn a_silent_api_server_does_not_stop_what_is_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_cannot_be_published_changes_nothing() {
+async fn an_event_that_the_api_server_does_not_answer_is_published_next() {
+    for answer in [Answer::Refuses(503), Answer::Refuses(429), Answer::Silence] {
+        let node = Node::running(|web| web).await;
+        node.ends(1, 3);
+        node.api.next("event", answer);
+        let action = node.reconcile("web").await.unwrap();
+        let soon = Duration::from_secs(5);
+        assert_eq!(action, Action::requeue(soon), "{answer:?}");
+        node.api.said();
+        let said = node.converge("web").await;
+        let event = Said::event(Reason::ContainerFailed);
+        assert_eq!(said.last(), Some(&event), "{answer:?}");
+        assert!(node.converge("web").await.is_empty(), "{answer:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_a_reconcile_whose_status_was_not_written_is_published_by_the_next() {
+    for answer in [Answer::Refuses(500), Answer::Refuses(409), Answer::Silence] {
+        let node = Node::running(|web| web).await;
+        node.ends(1, 3);
+        node.api.next("status", answer);
+        node.reconcile("web").await.unwrap_err();
+        let said = node.api.said();
+        assert!(
+            !said.contains(&Said::event(Reason::ContainerFailed)),
+            "{said:?}"
+        );
+        let said = node.converge("web").await;
+        assert_eq!(
+            said.last(),
+            Some(&Said::event(Reason::ContainerFailed)),
+            "{answer:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_refused_changes_nothing() {
     let node = Node::running(|web| web).await;
     node.api.next("event", Answer::Refuses(403));
     node.ends(1, 3);

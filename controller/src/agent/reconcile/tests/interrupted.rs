@@ -76,3 +76,20 @@ async fn a_container_that_somebody_removed_is_missed_and_made_again_after_a_whil
     node.converge("web").await;
     assert_eq!(node.runtime.has(), [("web-2".into(), "running")]);
 }
+
+/// The API server's first list may come in between the look at the cache and the report.
+#[tokio::test(start_paused = true)]
+async fn no_status_is_made_from_an_object_that_only_its_record_has() {
+    let node = Node::running(|web| web).await;
+    let record = node.record("web").unwrap();
+    node.cluster.starts_from(&[record], &node.ctx.queue);
+    node.api.said();
+    node.reconcile_cached("web").await.unwrap();
+    assert!(node.api.said().is_empty());
+    node.ends(1, 3);
+    node.reconcile_cached("web").await.unwrap();
+    assert_eq!(node.api.said(), [Said::event("ContainerFailed")]);
+    let said = node.converge("web").await;
+    let waits = Said::status("web", "Stopped", "WaitingForBackoff");
+    assert_eq!(said, [waits]);
+}
