@@ -21,6 +21,8 @@ pub type File = (String, String);
 
 /// What a release needs to have rights.
 const RIGHTS: &str = ".Values.rbac.create";
+/// What a release needs to have admission policies.
+const POLICIES: &str = ".Values.admission.enabled";
 /// What a release needs to have alerts.
 const ALERTS: &str = "and .Values.metrics.enabled .Values.metrics.prometheusRule.enabled";
 
@@ -44,13 +46,15 @@ pub fn generated_files(crds: &[File]) -> Result<Vec<File>> {
             .written(&format!("{CHART}/templates/crds")),
         );
     }
-    for source in yaml_files("manifests/rbac")? {
-        let text = read(&source)?;
-        let rights = Template {
-            condition: RIGHTS,
-            ..Template::of(&source, &text)
-        };
-        files.push(rights.written(&format!("{CHART}/templates/rbac")));
+    for (folder, condition) in [("rbac", RIGHTS), ("policy", POLICIES)] {
+        for source in yaml_files(&format!("manifests/{folder}"))? {
+            let text = read(&source)?;
+            let template = Template {
+                condition,
+                ..Template::of(&source, &text)
+            };
+            files.push(template.written(&format!("{CHART}/templates/{folder}")));
+        }
     }
     let source = "manifests/overlays/metrics/alerts.yaml";
     let text = read(source)?;
