@@ -1,13 +1,14 @@
 //! The account of all calls: one line each, appended in one write.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use crate::node::Node;
+use crate::platform;
 
 /// One line of `calls.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,23 +79,31 @@ impl Call {
         // An account that cannot be kept must not change what the call does.
         if let Ok(mut line) = serde_json::to_vec(&record) {
             line.push(b'\n');
-            let file = File::options().create(true).append(true).open(&self.file);
-            let _ = file.and_then(|mut file| file.write_all(&line));
+            let _ = platform::append(&self.file, &line);
         }
     }
 }
 
 /// All calls in a `calls.jsonl`, in the order in which they began to be told.
 pub fn read(path: &Path) -> io::Result<Vec<CallRecord>> {
-    let text = match fs::read_to_string(path) {
+    let mut text = match fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
+    // A reader can see the beginning of a line whose writer has not come to its end.
+    text.truncate(
+        text.iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1),
+    );
     let mut calls: Vec<CallRecord> = Vec::new();
     let mut unfinished: Vec<usize> = Vec::new();
-    for line in text.lines().filter(|line| !line.is_empty()) {
-        let call: CallRecord = serde_json::from_str(line)?;
+    for line in text
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
+        let call: CallRecord = serde_json::from_slice(line)?;
         let same =
             |&&index: &&usize| calls[index].pid == call.pid && calls[index].time == call.time;
         if let Some(&index) = unfinished.iter().find(same) {
@@ -139,5 +148,34 @@ mod tests {
         let calls = read(&node.calls_file()).unwrap();
         let codes: Vec<Option<u32>> = calls.iter().map(|call| call.exit_code).collect();
         assert_eq!(codes, [Some(0), None]);
+    }
+
+    #[test]
+    fn a_line_that_is_just_being_written_does_not_count_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let node = Node::at(folder.path());
+        Call::begin(&node, &["list".to_owned()]).record_finished(0);
+        let whole = fs::read(node.calls_file()).unwrap();
+        fs::write(node.calls_file(), [&whole[..], &whole[..40]].concat()).unwrap();
+        assert_eq!(read(&node.calls_file()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn no_line_of_calls_at_the_same_time_is_lost() {
+        const EACH: usize = 200;
+        let folder = tempfile::tempdir().unwrap();
+        let node = Node::at(folder.path());
+        std::thread::scope(|scope| {
+            for id in ["a", "longer"] {
+                let node = &node;
+                scope.spawn(move || {
+                    for _ in 0..EACH {
+                        let call = Call::begin(node, &["state".to_owned(), id.to_owned()]);
+                        call.record_finished(0);
+                    }
+                });
+            }
+        });
+        assert_eq!(read(&node.calls_file()).unwrap().len(), 2 * EACH);
     }
 }

@@ -8,7 +8,7 @@ use interprocess::local_socket::{GenericNamespaced, Listener, ListenerOptions, S
 use serde::{Deserialize, Serialize};
 
 use crate::failure::HcsReason;
-use crate::platform::Signal;
+use crate::platform::{self, Signal};
 use crate::spec::Process;
 
 /// What a call wants of a shim.
@@ -154,7 +154,8 @@ fn send(stream: &mut Stream, message: &impl Serialize) -> io::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     stream.write_all(&line)?;
-    stream.flush()
+    platform::leave_to_the_pipe(stream);
+    Ok(())
 }
 
 fn receive<T: for<'a> Deserialize<'a>>(reader: &mut BufReader<Stream>) -> io::Result<T> {

@@ -1,11 +1,10 @@
 //! Where the script is played: the real runhcs under wine, the simulator under wine, or the simulator on Linux.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use hcs_tests::binaries::Workspace;
 use hcs_tests::windows::{self, Executables, Prefix, Toolchain};
@@ -13,9 +12,7 @@ use runhcs_sim::{Action, Fault, PauseProcessIsolation, Point, Settings, ShimStdi
 use serde_json::Value;
 
 use crate::Result;
-
-/// How long any one thing may take.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+use crate::patience::{end_of, line_of, wait_until};
 
 /// A node without an agent.
 pub struct Machine {
@@ -97,16 +94,24 @@ impl Machine {
     /// One call of runhcs, with the work folder as its current one.
     pub fn runhcs(&self, args: &[String]) -> Result<Output> {
         let mut command = self.command(args);
-        // To files, as clients do: a pipe would be held by what runhcs leaves running.
-        let files = [self.work.join("../stdout"), self.work.join("../stderr")];
+        // To files, as clients do: a pipe would be held by what runhcs leaves running. To new ones: wine hands a program's
+        // standard error on to all that it starts, and a process of a container that is killed may say there, as its last
+        // word, that its server has left it ("wine client error").
+        let mut files = [tempfile::tempfile()?, tempfile::tempfile()?];
         command
-            .stdout(fs::File::create(&files[0])?)
-            .stderr(fs::File::create(&files[1])?);
-        let status = command.status()?;
+            .stdout(files[0].try_clone()?)
+            .stderr(files[1].try_clone()?);
+        let status = end_of(command.spawn()?, &format!("runhcs {args:?}"))?;
+        let mut read = [Vec::new(), Vec::new()];
+        for (file, bytes) in files.iter_mut().zip(&mut read) {
+            file.rewind()?;
+            file.read_to_end(bytes)?;
+        }
+        let [stdout, stderr] = read;
         Ok(Output {
             status,
-            stdout: fs::read(&files[0])?,
-            stderr: fs::read(&files[1])?,
+            stdout,
+            stderr,
         })
     }
 
@@ -184,29 +189,13 @@ impl Machine {
 
     /// Ends a process as a crash would.
     pub fn kill(&self, pid: u32) -> Result {
-        match &self.windows {
-            Some(prefix) => {
-                prefix
-                    .command(Path::new(PROBE))
-                    .args(["kill", &pid.to_string()])
-                    .status()?;
-            }
-            None => {
-                Command::new("kill")
-                    .args(["-KILL", &pid.to_string()])
-                    .status()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits until a process has ended.
-    pub fn wait_for_end(&self, pid: u32) -> Result {
-        if let Some(prefix) = &self.windows {
-            prefix.probe(&["wait", &pid.to_string()]);
-            return Ok(());
-        }
-        wait_until("the shim has ended", || is_gone(pid))
+        let mut kill = match &self.windows {
+            Some(prefix) => prefix.command(Path::new(PROBE)),
+            None => Command::new("kill"),
+        };
+        let how = self.windows.as_ref().map_or("-KILL", |_| "kill");
+        kill.args([how, &pid.to_string()]);
+        end_of(kill.spawn()?, "kill").map(drop)
     }
 
     /// Begins to watch a shim, so that its exit code is not missed.
@@ -219,9 +208,8 @@ impl Machine {
                 .stdout(Stdio::piped())
                 .spawn()?;
             let mut output = BufReader::new(child.stdout.take().ok_or("no output")?);
-            let mut first = String::new();
-            output.read_line(&mut first)?;
-            if first.trim() != "watching" {
+            let first = line_of(&mut output, "the shim is watched")?;
+            if first != "watching" {
                 return Err(format!("the shim {pid} of {id} cannot be watched: {first}").into());
             }
             probe = Some((child, output));
@@ -303,14 +291,11 @@ pub struct Watch<'a> {
 impl Watch<'_> {
     /// Waits for the end and gives the exit code, all 32 bits.
     pub fn exit_code(self) -> Result<u32> {
-        if let Some((mut child, mut output)) = self.probe {
-            let mut last = String::new();
-            output.read_line(&mut last)?;
-            child.wait()?;
-            let code = last
-                .trim()
-                .strip_prefix("exit code ")
-                .ok_or("no exit code")?;
+        if let Some((child, mut output)) = self.probe {
+            let what = format!("the shim {} of {} has ended", self.pid, self.id);
+            let last = line_of(&mut output, &what)?;
+            end_of(child, "the watch of a shim")?;
+            let code = last.strip_prefix("exit code ").ok_or("no exit code")?;
             return Ok(code.parse()?);
         }
         wait_until("the shim has ended", || is_gone(self.pid))?;
@@ -326,6 +311,14 @@ impl Watch<'_> {
         let code = of_exec.map_or(&mirror["shimExitCode"], |process| &process["exitCode"]);
         // A shim that was killed could not say what it ends with.
         Ok(code.as_u64().map_or(Ok(1), u32::try_from)?)
+    }
+
+    /// Waits for the end.
+    pub fn end(self) -> Result {
+        if self.probe.is_some() {
+            return self.exit_code().map(drop);
+        }
+        wait_until("the shim has ended", || is_gone(self.pid))
     }
 
     /// Waits no longer.
@@ -374,16 +367,4 @@ impl Process {
 fn is_gone(pid: u32) -> bool {
     let threads = fs::read_dir(format!("/proc/{pid}/task"));
     !hcs_tests::process::alive(pid) && threads.map_or(0, Iterator::count) <= 1
-}
-
-/// Looks again and again until it is so.
-pub fn wait_until(what: &str, so: impl Fn() -> bool) -> Result {
-    let end = Instant::now() + PATIENCE;
-    while !so() {
-        if Instant::now() > end {
-            return Err(format!("{what}: not so within {PATIENCE:?}").into());
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
 }

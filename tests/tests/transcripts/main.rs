@@ -7,6 +7,7 @@
 
 mod machine;
 mod neutral;
+mod patience;
 mod player;
 mod script;
 

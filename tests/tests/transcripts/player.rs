@@ -8,8 +8,9 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use crate::Result;
-use crate::machine::{Machine, wait_until};
+use crate::machine::{Machine, Watch};
 use crate::neutral::Neutral;
+use crate::patience::wait_until;
 
 /// Writes the transcript: a part for each step, parted by empty lines.
 pub struct Player {
@@ -76,11 +77,14 @@ impl Player {
                 None => arg.as_ref().to_owned(),
             })
             .collect();
-        let shim = self.shim_to_be_deleted(&args);
-        let output = self.machine.runhcs(&args)?;
-        if let Some(pid) = shim.filter(|_| output.status.success()) {
+        let machine = Rc::clone(&self.machine);
+        let shim = shim_to_be_deleted(&machine, &args)?;
+        let output = machine.runhcs(&args)?;
+        match shim {
             // A shim that is slow to die writes into a new container of the same id.
-            self.machine.wait_for_end(pid)?;
+            Some(watch) if output.status.success() => watch.end()?,
+            Some(watch) => watch.give_up()?,
+            None => {}
         }
         self.note_pid_files();
         let shown: Vec<String> = args.iter().map(|arg| shown(arg)).collect();
@@ -196,25 +200,6 @@ impl Player {
                 .skip(1)
                 .all(|process| process.exit_code.is_some())
         })
-    }
-
-    /// The pid of the shim of the container that a command deletes.
-    fn shim_to_be_deleted(&self, args: &[String]) -> Option<u32> {
-        let id = args
-            .last()
-            .filter(|_| args.iter().any(|arg| arg == "delete"))?;
-        let state = self
-            .machine
-            .runhcs(&["state".to_owned(), id.clone()])
-            .ok()?;
-        let state: Value = serde_json::from_slice(&state.stdout).ok()?;
-        if state["status"] == "stopped" {
-            // The pid of a shim that was killed is stale, and may be another's by now.
-            return None;
-        }
-        u32::try_from(state["pid"].as_u64()?)
-            .ok()
-            .filter(|pid| *pid > 0)
     }
 
     /// Waits until the emulation or the simulator says that a container's init process has ended.
@@ -356,6 +341,24 @@ impl Player {
         self.said += &self.neutral.text(part);
         self.said.push('\n');
     }
+}
+
+/// The shim of the container that a command deletes, watched before it is: its pid may be another's after it.
+fn shim_to_be_deleted<'a>(machine: &'a Machine, args: &[String]) -> Result<Option<Watch<'a>>> {
+    let Some(id) = args
+        .last()
+        .filter(|_| args.iter().any(|arg| arg == "delete"))
+    else {
+        return Ok(None);
+    };
+    let state = machine.runhcs(&["state".to_owned(), id.clone()])?;
+    let state: Value = serde_json::from_slice(&state.stdout).unwrap_or_default();
+    let pid = state["pid"]
+        .as_u64()
+        .and_then(|pid| u32::try_from(pid).ok());
+    // The pid of a shim that was killed is stale.
+    let pid = pid.filter(|pid| *pid > 0 && state["status"] != "stopped");
+    pid.map(|pid| machine.watch(pid, id)).transpose()
 }
 
 fn files_below(folder: &Path, files: &mut Vec<PathBuf>) -> Result {

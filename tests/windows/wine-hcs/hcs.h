@@ -126,14 +126,17 @@ DWORD env_str(const WCHAR *name, WCHAR *buf, DWORD n);
 void encode(const WCHAR *id, WCHAR *out, size_t n);
 void root_dir(WCHAR *buf, DWORD n);
 void log_line(const char *fmt, ...) __attribute__((format(gnu_printf, 1, 2)));
-HR enter(const char *name, const WCHAR *arg);
+HR enter(const char *name, const WCHAR *arg, HANDLE end);
 WCHAR *co_dup(const WCHAR *s);     /* for the caller to CoTaskMemFree */
 
 /* First thing in each exported call: log, delay, injected failure. */
-#define ENTER(arg)                       \
-    do {                                 \
-        HR hr_ = enter(__func__, (arg)); \
-        if (hr_) return hr_;             \
+#define ENTER(arg) ENTER_UNTIL((arg), NULL)
+
+/* The same, of a call that a system's end cuts short: its delay ends with that event. */
+#define ENTER_UNTIL(arg, end)                     \
+    do {                                          \
+        HR hr_ = enter(__func__, (arg), (end));   \
+        if (hr_) return hr_;                      \
     } while (0)
 
 /* A growing wide string; starts zeroed, p is for free(). */

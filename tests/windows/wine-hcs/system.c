@@ -236,10 +236,11 @@ static HR sys_stop(struct sys *s, BOOL graceful)
     return hr;
 }
 
+/* A shutdown can take minutes; it is over at once when the system is terminated meanwhile. */
 EXPORT HR HcsShutdownComputeSystem(struct sys *s, UNUSED const WCHAR *opt, WCHAR **result)
 {
     if (result) *result = NULL;
-    ENTER(s->sh->id);
+    ENTER_UNTIL(s->sh->id, s->exit_ev);
     return sys_stop(s, TRUE);
 }
 

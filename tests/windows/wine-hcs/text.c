@@ -84,11 +84,14 @@ static BOOL knob(const WCHAR *var, const char *name, unsigned long *val)
     return FALSE;
 }
 
-HR enter(const char *name, const WCHAR *arg)
+HR enter(const char *name, const WCHAR *arg, HANDLE end)
 {
     unsigned long v;
 
-    if (knob(L"WINE_HCS_DELAY", name, &v)) Sleep(v);
+    if (knob(L"WINE_HCS_DELAY", name, &v)) {
+        if (end) WaitForSingleObject(end, v);
+        else Sleep(v);
+    }
     if (knob(L"WINE_HCS_FAIL", name, &v)) {
         log_line("%s %ls -> injected %08lx", name, arg ? arg : L"", v);
         return v;

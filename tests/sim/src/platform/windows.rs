@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
+use interprocess::local_socket::Stream;
 use windows_sys::Win32::Foundation::{ERROR_SHARING_VIOLATION, GENERIC_READ, GENERIC_WRITE};
 use windows_sys::Win32::Storage::FileSystem::{FILE_SHARE_READ, MoveFileExW};
 use windows_sys::Win32::System::Threading::{
@@ -92,6 +93,30 @@ fn is_in_use(error: &io::Error) -> bool {
 
 fn is_sharing_violation(error: &io::Error) -> bool {
     error.raw_os_error().map(i32::cast_unsigned) == Some(ERROR_SHARING_VIOLATION)
+}
+
+/// Has no thread wait until the other end has read what was written: a pipe keeps it when its
+/// writer has gone.
+///
+/// Such a thread would begin as the process ends, and wine ends what does that with an error.
+pub fn leave_to_the_pipe(stream: &Stream) {
+    let Stream::NamedPipe(pipe) = stream;
+    pipe.inner().assume_flushed();
+}
+
+/// Adds a line to a file that other processes add to as well.
+///
+/// One after the other: wine looks where the file ends, then writes there, so that of two lines at
+/// the same time one would be lost.
+pub fn append(path: &Path, line: &[u8]) -> io::Result<()> {
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path.with_extension("lock"))?;
+    lock.lock()?;
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    file.write_all(line)
 }
 
 /// Starts a shim of `exe`: `request` is what it reads first.
