@@ -140,7 +140,7 @@ async fn an_unreadable_record_is_set_aside_and_its_container_taken_over() -> Res
     let aside = record.with_extension("unreadable");
     assert!(aside.exists() && record.exists());
     let file = aside.file_name().unwrap().to_str().unwrap();
-    assert!(event.note.is_some_and(|note| note.contains(file)));
+    assert!(event.message.is_some_and(|message| message.contains(file)));
     fs::remove_file(aside).unwrap();
     scenario.leaves_nothing_on(&node).await
 }
