@@ -29,12 +29,9 @@ pub async fn sweep<R: Runtime>(ctx: &Context<R>) {
     ctx.metrics.foreign_containers(ctx.table.foreign());
     let known: HashSet<String> = ctx.store.state().iter().filter_map(|o| o.uid()).collect();
     let mut left: HashSet<String> = ctx.records.uids().into_iter().collect();
-    let ids = ctx.table.ids();
-    left.extend(
-        ids.iter()
-            .filter_map(|id| parse_container_id(id))
-            .map(|(uid, _)| uid.to_owned()),
-    );
+    // A bundle can outlast its container and its record: Windows keeps one that a shim is still in.
+    let ids = ctx.table.ids().into_iter().chain(bundle_ids(ctx));
+    left.extend(ids.filter_map(|id| Some(parse_container_id(&id)?.0.to_owned())));
     futures::stream::iter(left.difference(&known))
         .for_each_concurrent(AT_ONCE, |uid| remove_object(ctx, uid))
         .await;

@@ -81,6 +81,19 @@ async fn an_orphan_that_cannot_be_removed_is_tried_again_by_the_next_sweep() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bundle_that_outlasted_its_container_and_its_record_is_removed() {
+    let node = Node::new().await;
+    let left = node.ctx.bundle(&container_id(&uid("old"), 3));
+    let foreign = node.ctx.bundle("by-hand");
+    for bundle in [&left, &foreign] {
+        std::fs::create_dir_all(bundle).unwrap();
+    }
+    sweep(&node.ctx).await;
+    assert!(!left.exists() && foreign.exists());
+    assert!(node.runtime.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn orphans_whose_deletion_hangs_do_not_wait_for_each_other() {
     let node = with_orphan().await;
     orphan(&node, "web");
