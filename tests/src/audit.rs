@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use crate::{Error, Result};
@@ -30,6 +31,8 @@ pub struct Write {
     pub node: String,
     /// The HTTP status of the answer.
     pub code: u16,
+    /// When the API server received it.
+    pub received: DateTime<Utc>,
 }
 
 /// The audit log, from a position on.
@@ -90,6 +93,7 @@ struct Event {
     object_ref: ObjectRef,
     #[serde(default)]
     response_status: ResponseStatus,
+    request_received_timestamp: DateTime<Utc>,
 }
 
 #[derive(Deserialize)]
@@ -133,6 +137,7 @@ impl From<Event> for Write {
             namespace: event.object_ref.namespace,
             name: event.object_ref.name,
             code: event.response_status.code,
+            received: event.request_received_timestamp,
         }
     }
 }
@@ -141,7 +146,7 @@ impl From<Event> for Write {
 mod tests {
     use super::*;
 
-    const LINE: &str = r#"{"kind":"Event","verb":"patch","user":{"username":"system:serviceaccount:a:b","extra":{"authentication.kubernetes.io/node-name":["n1"]}},"userAgent":"x","objectRef":{"resource":"hcscontainers","subresource":"status","namespace":"ns","name":"web"},"responseStatus":{"code":200}}"#;
+    const LINE: &str = r#"{"kind":"Event","verb":"patch","user":{"username":"system:serviceaccount:a:b","extra":{"authentication.kubernetes.io/node-name":["n1"]}},"userAgent":"x","objectRef":{"resource":"hcscontainers","subresource":"status","namespace":"ns","name":"web"},"responseStatus":{"code":200},"requestReceivedTimestamp":"2026-01-01T00:00:00.000000Z"}"#;
 
     #[test]
     fn only_whole_lines_written_after_the_mark_are_counted() {

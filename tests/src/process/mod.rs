@@ -40,6 +40,8 @@ pub struct Spawn {
     pub envs: Vec<(OsString, OsString)>,
     /// The file that standard output and standard error are appended to.
     pub log: PathBuf,
+    /// Whether it has children to end when this process ends without ending it: it is interrupted then, not killed.
+    pub has_children: bool,
 }
 
 impl Spawn {
@@ -51,6 +53,7 @@ impl Spawn {
             args: Vec::new(),
             envs: Vec::new(),
             log: logs.join(format!("{name}.log")),
+            has_children: false,
         }
     }
 
@@ -72,6 +75,13 @@ impl Spawn {
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.envs.push((name.into(), value.into()));
+        self
+    }
+
+    /// Lets it end its children when this process ends without ending it.
+    #[must_use]
+    pub fn having_children(mut self) -> Self {
+        self.has_children = true;
         self
     }
 
@@ -105,7 +115,7 @@ impl Spawn {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
-        platform::end_with_this_process(&mut command);
+        platform::end_with_this_process(&mut command, self.has_children);
         command.spawn()
     }
 }

@@ -7,14 +7,20 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Makes the child the leader of a process group of its own, so that Ctrl-C at a terminal reaches only the owner, which
-/// then ends its children in order; and has the kernel kill it when the owner ends without doing so.
-pub fn end_with_this_process(command: &mut Command) {
+/// then ends its children in order; and has the kernel kill it when the owner ends without doing so, or interrupt it if
+/// it has children to end.
+pub fn end_with_this_process(command: &mut Command, has_children: bool) {
     command.process_group(0);
     #[cfg(target_os = "linux")]
     {
+        let signal = if has_children {
+            Signal::INT
+        } else {
+            Signal::KILL
+        };
         let owner = std::process::id();
         let prepare = move || {
-            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            rustix::process::set_parent_process_death_signal(Some(signal))?;
             // The owner may have ended between fork and the line above: then no signal will ever come.
             let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
             if u32::try_from(parent) == Ok(owner) {
@@ -24,7 +30,7 @@ pub fn end_with_this_process(command: &mut Command) {
             }
         };
         // SAFETY: between fork and exec the closure makes two system calls (prctl, getppid) and touches neither the
-        // heap nor a lock: both the values it uses are copies, and an error kind is made without allocation.
+        // heap nor a lock: all the values it uses are copies, and an error kind is made without allocation.
         unsafe {
             command.pre_exec(prepare);
         }

@@ -2,7 +2,7 @@
 //! long as its wineserver is; the server's end is the machine's power switch.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::Toolchain;
 use crate::cached::{self, Key};
-use crate::process::{Owned, Slot, Spawn, lock};
+use crate::process::{Owned, Slot, Spawn, lock, tail};
 use crate::{Error, binaries};
 
 /// How long wine may take to start its server, or to do one small thing.
@@ -100,7 +100,9 @@ impl Prefix {
     }
 
     fn boot(&self) -> Result<(), Error> {
-        let mut spawn = Spawn::new("wineserver", &self.toolchain.wineserver, &self.dir);
+        // Interrupted, it ends all processes of the machine.
+        let mut spawn =
+            Spawn::new("wineserver", &self.toolchain.wineserver, &self.dir).having_children();
         spawn = self
             .envs()
             .into_iter()
@@ -109,13 +111,26 @@ impl Prefix {
         let server = spawn.args(["--foreground", "--persistent"]).start()?;
         self.wait_until_it_listens(&server)?;
         *lock(&self.server) = Some(server);
-        // The first process starts Windows' own: that takes a second, which no test should have in its measure.
+        self.start_windows()
+    }
+
+    /// The first process starts Windows' own: that takes a second, which no test should have in its measure.
+    fn start_windows(&self) -> Result<(), Error> {
+        let log = self.dir.join("first-process.log");
+        let file = File::create(&log).map_err(|source| Error::file("create", &log, source))?;
         let mut first = self.command(Path::new("cmd.exe"));
-        first
-            .args(["/c", "exit"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        binaries::run(first, "the first process under wine")
+        first.args(["/c", "exit"]).stdout(Stdio::null()).stderr(file);
+        let name = "the first process under wine".to_owned();
+        let status = first.status();
+        let status = status.map_err(|source| Error::Start {
+            what: name.clone(),
+            source,
+        })?;
+        if status.success() {
+            return Ok(());
+        }
+        let log = tail(&log, 20);
+        Err(Error::Ended { name, status, log })
     }
 
     fn wait_until_it_listens(&self, server: &Owned) -> Result<(), Error> {
