@@ -16,6 +16,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 
 mod act;
 mod bundle;
+mod capabilities;
 mod claims;
 mod context;
 mod events;
@@ -138,6 +139,7 @@ pub async fn start<R: Runtime>(
         written: Written::default(),
         clock: options.clock,
         boot_id,
+        capabilities: capabilities::Known::default(),
         turns: Semaphore::new(TURNS),
         queue: queue.clone(),
         metrics,
@@ -191,6 +193,7 @@ fn readiness<R: Runtime>(ctx: &Arc<Context<R>>) -> Readiness {
     Readiness(Arc::new(move || match *ctx.relist.health().borrow() {
         Health::Unknown => Err("runhcs list has not answered yet"),
         Health::Fails { .. } => Err("runhcs list fails"),
+        Health::Responds if !ctx.capabilities.is_probed() => Err("runhcs is being probed"),
         Health::Responds if !ctx.is_synced() => Err("the API server's list is not in yet"),
         Health::Responds => Ok(()),
     }))
@@ -238,6 +241,7 @@ async fn work<R: Runtime>(
         queue_changed(&ctx, &queue, ended),
         queue_all_when_health_changes(&ctx, &queue),
         sweep_on(&ctx, &sweep, relist_interval),
+        capabilities::keep(Arc::clone(&ctx), relist_interval),
     );
 }
 

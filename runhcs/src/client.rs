@@ -11,7 +11,7 @@ use crate::options::{
     CreateOpts, CreateScratchOpts, DeleteOpts, ExecOpts, Format, ResizeTtyOpts, StdioFiles, TtySize,
 };
 use crate::process::{self, Call, Finished};
-use crate::{ContainerState, ErrorKind, Program, Signal};
+use crate::{ContainerState, ErrorKind, Help, Program, Signal};
 
 /// A client of the `runhcs` command line. Each method runs it once.
 ///
@@ -115,6 +115,13 @@ impl Runhcs {
         }
     }
 
+    /// Asks for the help text of the program, or of one of its verbs: what this runhcs can do.
+    pub async fn help(&self, verb: Option<&str>) -> Result<Help, Error> {
+        let command = Command::Help { verb };
+        let finished = self.succeed(command, &StdioFiles::default()).await?;
+        Ok(Help::parse(&String::from_utf8_lossy(&finished.stdout)))
+    }
+
     /// Sends a signal to a container's init process. Success means that it was sent.
     pub async fn kill(&self, id: &str, signal: &Signal) -> Result<(), Error> {
         self.act(Command::Kill { id, signal }).await
@@ -196,7 +203,7 @@ impl Runhcs {
         };
         let answers = matches!(
             command,
-            Command::List | Command::Ps { .. } | Command::State { .. }
+            Command::Help { .. } | Command::List | Command::Ps { .. } | Command::State { .. }
         );
         process::run(Call {
             command: CommandLine {

@@ -34,6 +34,8 @@ pub enum Command<'a> {
         process_file: &'a Path,
         opts: &'a ExecOpts,
     },
+    /// [`Runhcs::help`]
+    Help { verb: Option<&'a str> },
     /// [`Runhcs::kill`]
     Kill { id: &'a str, signal: &'a Signal },
     /// [`Runhcs::list`]
@@ -64,6 +66,7 @@ impl Command<'_> {
             Self::CreateScratch { .. } => "create-scratch",
             Self::Delete { .. } => "delete",
             Self::Exec { .. } => "exec",
+            Self::Help { .. } => "help",
             Self::Kill { .. } => "kill",
             Self::List => "list",
             Self::Pause { .. } => "pause",
@@ -193,6 +196,10 @@ impl Argv<'_> {
                 self.file("--pid-file", opts.pid_file.as_deref())?;
                 self.file_or_pipe("--shim-log", opts.shim_log.as_deref())?;
                 self.id(id)
+            }
+            Command::Help { verb } => {
+                self.args.extend(verb.map(str::to_owned));
+                Ok(())
             }
             Command::Kill { id, signal } => {
                 self.id(id)?;

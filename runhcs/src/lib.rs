@@ -3,6 +3,7 @@
 mod client;
 mod command;
 mod error;
+mod help;
 mod kind;
 mod options;
 mod path;
@@ -14,6 +15,7 @@ mod state;
 pub use client::Runhcs;
 pub use command::{Command, InputError};
 pub use error::{CommandLine, Error, ExitCode, OutputError};
+pub use help::Help;
 pub use kind::ErrorKind;
 pub use options::{
     CreateOpts, CreateScratchOpts, DeleteOpts, ExecOpts, Format, ResizeTtyOpts, StdioFiles,

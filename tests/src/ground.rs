@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
 
-use runhcs_sim::SimNode;
+use runhcs_sim::{CallRecord, SimNode};
 use serde::Deserialize;
 
 use crate::process::Spawn;
@@ -26,6 +26,9 @@ pub const GROUND: &str = "HCS_TEST_GROUND";
 
 /// How the harness' own calls of runhcs are told from the agent's; it changes nothing in a list.
 const NOT_THE_AGENT: [&str; 2] = ["--owner", "hcs-tests"];
+
+/// The container by which the agent finds out what its runhcs can do.
+const PROBE_ID: &str = "hcs-operator-probe";
 
 /// Where nodes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,7 +239,7 @@ impl Machine {
         Ok(output)
     }
 
-    /// The verbs of all calls of its runhcs that the agent made, in the order in which they ended. The simulator keeps
+    /// The verbs of all calls of its runhcs that the agent made for containers, in the order in which they ended. The simulator keeps
     /// account of them; where there is none, the agent's log does, if it was started with [`Machine::log_level`].
     pub fn calls(&self, agent_log: &str) -> Result<Vec<String>> {
         let Some(sim) = &self.sim else {
@@ -250,9 +253,10 @@ impl Machine {
             .calls()
             .map_err(|source| Error::file("read the calls of", &self.runhcs, source))?;
         let own = NOT_THE_AGENT.map(str::to_owned);
+        let is_probe = |call: &CallRecord| call.id == PROBE_ID || call.verb == "help";
         let of_agent = calls
             .into_iter()
-            .filter(|call| !call.argv.starts_with(&own));
+            .filter(|call| !call.argv.starts_with(&own) && !is_probe(call));
         Ok(of_agent.map(|call| call.verb).collect())
     }
 

@@ -7,6 +7,7 @@ use hcs_crds::{FINALIZER, HcsContainer, Reason};
 use kube::ResourceExt as _;
 use runhcs::{ErrorKind, TtySize};
 
+use super::capabilities::Defect;
 use super::context::Context;
 use super::events::Notice;
 use super::plan::{Observed, Step, StepKind};
@@ -107,6 +108,7 @@ impl<R: Runtime> Actor<'_, R> {
     async fn call(&mut self, call: Call) -> Result<Reply, CallError> {
         let outcome = self.ctx.runtime.run(&call).await;
         self.record.remember(outcome.command);
+        self.ctx.capabilities.learn(&call, &outcome.result);
         outcome.result
     }
 
@@ -141,6 +143,9 @@ impl<R: Runtime> Actor<'_, R> {
 }
 
 fn failed(error: &CallError, otherwise: Reason) -> ActError {
+    if let Some(defect) = Defect::shown_by(&error.message) {
+        return ActError::step(Reason::Unsupported, format!("{error}; {defect}"));
+    }
     let reason = reason_of(error.kind).unwrap_or(match error.kind {
         ErrorKind::BundleInvalid => Reason::BundleInvalid,
         ErrorKind::NotSupported => Reason::Unsupported,

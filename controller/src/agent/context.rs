@@ -11,6 +11,7 @@ use kube::ResourceExt as _;
 use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::Semaphore;
 
+use super::capabilities::Known;
 use super::claims::Claims;
 use super::exits::Exits;
 use super::host_policy::HostPolicy;
@@ -56,6 +57,8 @@ pub struct Context<R> {
     pub clock: Clock,
     /// The boot that the agent runs in.
     pub boot_id: String,
+    /// What the node's runhcs can do.
+    pub capabilities: Known,
     /// Turns of those reconciles that call runhcs. Each goes through all its steps in one turn, so
     /// that of many containers the first ones run soon, and none is reported as slow for waiting.
     pub turns: Semaphore,

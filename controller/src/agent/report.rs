@@ -9,6 +9,7 @@ use hcs_crds::{
 };
 use jiff::Timestamp;
 
+use super::capabilities::unsupported_or;
 use super::plan::{Desired, Goal, Observed, Settled, Step, StepKind, Waiting, differs};
 use super::record::{Record, Trouble};
 use super::relist::Health;
@@ -343,6 +344,7 @@ impl Report {
     }
 
     fn settled(&self, how: Settled) -> Verdict {
+        let start_error = self.record.start_error.as_deref();
         let (ready, reason, message, progress) = match how {
             Settled::Reached => {
                 let (reason, message) = match self.wanted.goal {
@@ -360,7 +362,12 @@ impl Report {
             }
             Settled::Failed => {
                 let text = format!("{}; restartPolicy leaves it at that", self.end());
-                (false, Reason::ContainerFailed, text, Progress::Stalled)
+                (
+                    false,
+                    unsupported_or(Reason::ContainerFailed, start_error),
+                    text,
+                    Progress::Stalled,
+                )
             }
             Settled::LimitReached => {
                 let text = format!(
@@ -369,7 +376,12 @@ impl Report {
                     self.record.failures,
                     self.wanted.max_restarts.unwrap_or_default()
                 );
-                (false, Reason::RestartLimitReached, text, Progress::Stalled)
+                (
+                    false,
+                    unsupported_or(Reason::RestartLimitReached, start_error),
+                    text,
+                    Progress::Stalled,
+                )
             }
         };
         Verdict {
@@ -398,10 +410,11 @@ impl Report {
 
     fn waiting(&self, why: Waiting, until: Timestamp) -> Verdict {
         let at = whole_seconds(until).0;
+        let start_error = self.record.start_error.as_deref();
         let trouble = self.record.trouble.as_ref();
         let (reason, message) = match (why, trouble) {
             (Waiting::Backoff, _) => (
-                Reason::WaitingForBackoff,
+                unsupported_or(Reason::WaitingForBackoff, start_error),
                 format!("{}; next try at {at}", self.end()),
             ),
             (Waiting::Grace, _) => (

@@ -3,7 +3,7 @@
 //! A call that a hung runhcs does not answer gives its place up after a while, so that the
 //! containers beside it are not held up; it is killed at its deadline all the same.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hcs_crds::CommandRecord;
@@ -13,6 +13,7 @@ use runhcs::{
 };
 use tokio::sync::Semaphore;
 
+use super::capabilities::{self, Capabilities};
 use crate::metrics::Metrics;
 
 /// How long a call counts towards the number of calls at once.
@@ -148,6 +149,9 @@ pub struct Outcome {
 pub trait Runtime: Send + Sync + 'static {
     /// Runs one call to its end or its deadline.
     fn run(&self, call: &Call) -> impl Future<Output = Outcome> + Send;
+
+    /// Finds out what it can do; `folder` is for the probe alone. No container comes of it.
+    fn probe(&self, folder: &Path) -> impl Future<Output = Capabilities> + Send;
 }
 
 /// The real thing.
@@ -251,6 +255,10 @@ impl Runtime for RunhcsRuntime {
         tracing::debug!(verb = call.verb(), result = label, ?took, "called runhcs");
         outcome(call, result, took)
     }
+
+    async fn probe(&self, folder: &Path) -> Capabilities {
+        capabilities::probe(&self.client, folder).await
+    }
 }
 
 fn outcome(call: &Call, result: Result<Reply, runhcs::Error>, took: Duration) -> Outcome {
@@ -297,7 +305,7 @@ fn call_error(call: &Call, error: &runhcs::Error) -> CallError {
 }
 
 /// The end of a text, at most `limit` bytes of it, without the white space around it.
-fn end_of(text: &str, limit: usize) -> String {
+pub(super) fn end_of(text: &str, limit: usize) -> String {
     let text = text.trim();
     let start = text.ceil_char_boundary(text.len().saturating_sub(limit));
     text.get(start..).unwrap_or_default().to_owned()

@@ -184,6 +184,9 @@ pub enum SpecProblem {
     /// One layer only, for Hyper-V isolation.
     #[error("UVM options incorrect: at least 2 LayerFolders must be supplied")]
     VmLayers,
+    /// Any Windows container, since v0.13.0.
+    #[error("failed to mount container storage: invalid layer type <nil>")]
+    UntypedLayers,
     /// A base layer is not there.
     #[error(
         "failed to CreateSandboxLayer: hcsshim::CreateScratchLayer failed in Win32: \

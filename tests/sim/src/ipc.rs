@@ -79,6 +79,8 @@ pub enum Answer {
     NotMade(String),
     /// A fault that was asked for.
     Injected(String),
+    /// The shim crashes, and its container goes with it.
+    Crashed,
 }
 
 impl Answer {

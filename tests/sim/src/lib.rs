@@ -27,6 +27,6 @@ mod verbs;
 
 pub use calls::CallRecord;
 pub use faults::{Action, Fault, Point};
-pub use node::{NullSignal, PauseProcessIsolation, Settings, ShimStdio};
+pub use node::{NullSignal, PauseProcessIsolation, Release, Settings, ShimStdio};
 pub use platform::exit_code_on_this_platform;
 pub use sim_node::{ContainerSnapshot, SimNode};

@@ -47,6 +47,21 @@ pub enum NullSignal {
     Invalid,
 }
 
+/// The release of hcsshim that runhcs is as.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Release {
+    /// v0.11.7, which works.
+    #[default]
+    #[serde(rename = "v0.11")]
+    V0_11,
+    /// v0.12.0 to v0.12.9: the shim crashes as soon as its process is made.
+    #[serde(rename = "v0.12")]
+    V0_12,
+    /// v0.13.0 and later: `create` hands on no layers.
+    #[serde(rename = "v0.13")]
+    V0_13,
+}
+
 /// Settings of a node, read anew by each call from `settings.json`; absent means the defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -57,6 +72,8 @@ pub struct Settings {
     pub shim_stdio: ShimStdio,
     /// What `kill ID KILL` does.
     pub null_signal: NullSignal,
+    /// What works and what does not.
+    pub release: Release,
     /// Milliseconds between the end of a container's init process and the container's own end.
     pub shutdown_delay_ms: u64,
     /// Milliseconds that every call takes longer, as processes do on Windows.

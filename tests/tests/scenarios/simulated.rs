@@ -2,6 +2,7 @@
 //! and to be away. With the real runhcs they are skipped, by this module's name.
 #![cfg(test)]
 
+mod broken_releases;
 mod command_line;
 mod console;
 mod fault_points;

@@ -9,6 +9,7 @@ use kube::ResourceExt as _;
 use runhcs::{ErrorKind, Signal};
 
 use super::{ActError, Actor, failed};
+use crate::agent::capabilities::unsupported_or;
 use crate::agent::events::Notice;
 use crate::agent::plan::{
     Again, Desired, Ending, Goal, Observed, Settled, account_end, again, outdated,
@@ -290,7 +291,8 @@ fn ending_notice(wanted: &Desired, record: &Record) -> Option<Notice> {
         ),
         Cause::StartFailed => {
             let said = record.start_error.clone().unwrap_or_default();
-            Notice::warning(Reason::StartFailed, "Start", format!("{said}{next}"))
+            let reason = unsupported_or(Reason::StartFailed, Some(&said));
+            Notice::warning(reason, "Start", format!("{said}{next}"))
         }
         Cause::Stopped | Cause::Forced => return None,
     };

@@ -4,6 +4,7 @@ use hcs_crds::Reason;
 use runhcs::{ErrorKind, TtySize};
 
 use super::{ActError, Actor, failed};
+use crate::agent::capabilities::Defect;
 use crate::agent::events::Notice;
 use crate::agent::plan::Observed;
 use crate::agent::record::{Processes, Stage, TerminalSize};
@@ -27,7 +28,10 @@ impl<R: Runtime> Actor<'_, R> {
                 return match self.ctx.table.get(&id).observed {
                     // The container has ended with the attempt; its end is accounted for next.
                     Observed::Stopped | Observed::Absent if reason_of(error.kind).is_none() => {
-                        self.record.start_error = Some(error.message.clone());
+                        self.record.start_error = Some(match Defect::shown_by(&error.message) {
+                            Some(defect) => format!("{error}; {defect}"),
+                            None => error.message.clone(),
+                        });
                         Ok(())
                     }
                     Observed::Running => Ok(()),

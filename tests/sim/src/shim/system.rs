@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::faults::{Faults, Point};
 use crate::ipc::{Answer, Incoming};
-use crate::node::{Node, ShimStdio, write_atomically};
+use crate::node::{Node, Release, ShimStdio, write_atomically};
 use crate::platform::{Ending, Job, LiveFile, Signal};
 use crate::registry::{Record, Registry};
 use crate::spec::Process;
@@ -57,6 +57,7 @@ pub struct System {
     faults: Faults,
     record: Record,
     stdio: ShimStdio,
+    release: Release,
 }
 
 impl System {
@@ -86,6 +87,7 @@ impl System {
             faults: context.faults.clone(),
             record,
             stdio: context.settings.shim_stdio,
+            release: context.settings.release,
         };
         system.write_mirror(&system.lock());
         Ok(Arc::new(system))
@@ -94,6 +96,11 @@ impl System {
     /// The record as it was when the shim began.
     pub fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// Whether a start makes the shim crash.
+    pub fn crashes(&self) -> bool {
+        self.release == Release::V0_12
     }
 
     /// The records of the root that shims look into.

@@ -7,6 +7,7 @@ use crate::faults::Point;
 use crate::ipc::{Answer, Connection, Request};
 use crate::outcome::Outcome;
 use crate::registry::Record;
+use crate::shim;
 use crate::spec::Process;
 
 /// Starts a created container.
@@ -48,6 +49,7 @@ pub fn start(context: &Context, record: &Record) -> Result<(), Failure> {
             Err(Failure::Shim(format!("{failure}\n")))
         }
         Ok(Answer::Injected(text)) => Err(Failure::Shim(format!("{text}\n"))),
+        Ok(Answer::Crashed) => Err(Failure::SilentShim(shim::CRASHED)),
         Ok(Answer::InvalidState) => Err(Failure::System {
             operation: "hcs::System::Start",
             id: record.id.clone(),

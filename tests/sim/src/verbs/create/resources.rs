@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::context::Context;
 use crate::failure::{Failure, SpecProblem};
 use crate::names;
-use crate::node::write_atomically;
+use crate::node::{Release, write_atomically};
 use crate::platform::error_text;
 use crate::registry::Record;
 use crate::spec::Spec;
@@ -36,6 +36,9 @@ pub fn allocate(context: &Context, record: &Record) -> Result<(), Failure> {
             return Err(in_vm(record, SpecProblem::VmLayers));
         }
     }
+    if context.settings.release == Release::V0_13 {
+        return Err(in_vm(record, SpecProblem::UntypedLayers));
+    }
     make_folder(Path::new(scratch))?;
     let disk = Path::new(scratch).join("sandbox.vhdx");
     if !disk.exists() {
@@ -58,7 +61,6 @@ pub fn allocate(context: &Context, record: &Record) -> Result<(), Failure> {
     if !record.is_host && record.host_id.is_empty() && !is_volume(root) {
         return Err(SpecProblem::RootNotVolume(root.to_owned()).into());
     }
-    let _ = context;
     Ok(())
 }
 
