@@ -18,13 +18,18 @@ mod act;
 mod bundle;
 mod capabilities;
 mod claims;
+mod contact;
 mod context;
 mod events;
 mod exits;
 #[cfg(test)]
 mod fixtures;
 pub mod host_policy;
+mod inventory;
 mod kube_api;
+pub mod lease;
+mod mounts;
+pub mod node_status;
 mod plan;
 mod reconcile;
 mod record;
@@ -44,6 +49,8 @@ pub use host_policy::HostPolicy;
 pub use store::StoreError;
 
 use context::{Clock, Context, Written, bundles};
+use lease::{LeaseSettings, NodeLease};
+use node_status::PageSettings;
 use record::Record;
 use relist::{Health, Relist};
 use runtime::Runtime;
@@ -69,6 +76,10 @@ pub struct Options {
     pub policy: HostPolicy,
     /// Time between two relists.
     pub relist_interval: Duration,
+    /// The node's Lease.
+    pub lease: LeaseSettings,
+    /// The node's HcsNode.
+    pub page: PageSettings,
     /// The time of day.
     pub clock: Clock,
 }
@@ -132,6 +143,7 @@ pub async fn start<R: Runtime>(
         relist: Arc::new(Relist::default()),
         exits,
         claims: claims::Claims::of(&known),
+        mounts: mounts::Mounts::open(&options.data, &boot_id),
         records,
         api: kube_api::KubeApi::new(client.clone(), &options.node),
         store,
@@ -142,10 +154,19 @@ pub async fn start<R: Runtime>(
         capabilities: capabilities::Known::default(),
         turns: Semaphore::new(TURNS),
         queue: queue.clone(),
+        contact: contact::Contact::default(),
+        inventory: tokio::sync::watch::Sender::default(),
         metrics,
         synced: AtomicBool::new(false),
         data: options.data,
     });
+    let says = speak_for_the_node(
+        Arc::clone(&ctx),
+        client.clone(),
+        options.node.clone(),
+        options.lease,
+        options.page,
+    );
     let sweep = Arc::new(Notify::new());
     let watch = source::watch(
         client,
@@ -167,8 +188,24 @@ pub async fn start<R: Runtime>(
     );
     Ok(Agent {
         readiness,
-        work: Box::pin(work),
+        work: Box::pin(async {
+            tokio::join!(work, says);
+        }),
     })
+}
+
+/// Keeps the node's Lease and its HcsNode.
+async fn speak_for_the_node<R: Runtime>(
+    ctx: Arc<Context<R>>,
+    client: Client,
+    node: String,
+    lease: LeaseSettings,
+    page: PageSettings,
+) {
+    let manager = kube_api::field_manager(&node);
+    let lease = NodeLease::new(client.clone(), &node, &manager, &lease);
+    let page = node_status::keep(&ctx, client, &node, &page);
+    tokio::join!(lease.keep(&ctx), page);
 }
 
 /// Takes handles again of the shims that an earlier run of the agent knew.
@@ -303,5 +340,20 @@ async fn sweep_on<R: Runtime>(ctx: &Context<R>, sweep: &Notify, interval: Durati
     loop {
         let _ = tokio::time::timeout(interval, sweep.notified()).await;
         sweep::sweep(ctx).await;
+        take_inventory(ctx).await;
+    }
+}
+
+/// Notes what is left after a sweep, as far as the node is known.
+async fn take_inventory<R: Runtime>(ctx: &Context<R>) {
+    if !ctx.is_synced() || *ctx.relist.health().borrow() != Health::Responds {
+        return;
+    }
+    match inventory::take(ctx).await {
+        Ok(inventory) => {
+            ctx.metrics.inventory(&inventory);
+            ctx.inventory.send_replace(inventory);
+        }
+        Err(error) => tracing::warn!(%error, "no inventory; the last one stands"),
     }
 }

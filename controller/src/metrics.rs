@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hcs_crds::Reason;
+use hcs_crds::{Inventory, Reason};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -38,7 +38,80 @@ pub struct Metrics {
     failures: Family<ReasonLabel, Counter>,
     watch_failures: Counter,
     watch_starts: Counter,
+    node: NodeMetrics,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+/// What the agent counts of its node and of the page about it.
+#[derive(Clone, Default)]
+struct NodeMetrics {
     foreign: Gauge,
+    leftovers: Gauge,
+    leftover_bytes: Gauge,
+    disk_free: Gauge,
+    disk_total: Gauge,
+    lease_renewals: Family<ResultLabel, Counter>,
+    page_writes: Family<ResultLabel, Counter>,
+}
+
+impl NodeMetrics {
+    fn registered_in(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let m = &metrics;
+        registry.register(
+            "foreign_containers",
+            "Containers of runhcs on this node that this agent did not make",
+            m.foreign.clone(),
+        );
+        registry.register(
+            "leftovers",
+            "What this agent made and no object wants any more",
+            m.leftovers.clone(),
+        );
+        registry.register_with_unit(
+            "leftover_size",
+            "What the leftovers take on the disk",
+            Unit::Bytes,
+            m.leftover_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "disk_free",
+            "Room on the disk of the data folder",
+            Unit::Bytes,
+            m.disk_free.clone(),
+        );
+        registry.register_with_unit(
+            "disk_size",
+            "The whole disk of the data folder",
+            Unit::Bytes,
+            m.disk_total.clone(),
+        );
+        registry.register(
+            "lease_renewals",
+            "Renewals of the node's Lease, by result",
+            m.lease_renewals.clone(),
+        );
+        registry.register(
+            "node_status_writes",
+            "Writes of the HcsNode, by result",
+            m.page_writes.clone(),
+        );
+        metrics
+    }
+}
+
+fn result_label(succeeded: bool) -> ResultLabel {
+    ResultLabel {
+        result: if succeeded { "ok" } else { "failed" },
+    }
+}
+
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 fn call_buckets() -> Histogram {
@@ -79,12 +152,7 @@ impl Default for Metrics {
             "Lists that a watch began with",
             watch_starts.clone(),
         );
-        let foreign = Gauge::default();
-        registry.register(
-            "foreign_containers",
-            "Containers of runhcs on this node that this agent did not make",
-            foreign.clone(),
-        );
+        let node = NodeMetrics::registered_in(&mut registry);
         Self {
             registry: Arc::new(Mutex::new(registry)),
             calls,
@@ -92,7 +160,7 @@ impl Default for Metrics {
             failures,
             watch_failures,
             watch_starts,
-            foreign,
+            node,
         }
     }
 }
@@ -125,9 +193,31 @@ impl Metrics {
         self.watch_starts.inc();
     }
 
-    /// Says how many containers on the node are not the agent's.
-    pub fn foreign_containers(&self, count: usize) {
-        self.foreign.set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// Says what belongs to no object.
+    pub fn inventory(&self, inventory: &Inventory) {
+        let foreign = &inventory.foreign_containers;
+        self.node.foreign.set(foreign.count.into());
+        let left = &inventory.leftovers;
+        self.node.leftovers.set(left.count.into());
+        self.node.leftover_bytes.set(gauge(left.bytes));
+    }
+
+    /// Says how much room there is on the disk, in bytes.
+    pub fn disk_room(&self, free: u64, total: u64) {
+        self.node.disk_free.set(gauge(free));
+        self.node.disk_total.set(gauge(total));
+    }
+
+    /// Counts a renewal of the node's Lease.
+    pub fn lease_renewed(&self, succeeded: bool) {
+        let label = result_label(succeeded);
+        self.node.lease_renewals.get_or_create(&label).inc();
+    }
+
+    /// Counts a write of the HcsNode.
+    pub fn node_status_written(&self, succeeded: bool) {
+        let label = result_label(succeeded);
+        self.node.page_writes.get_or_create(&label).inc();
     }
 
     /// All of it as text.

@@ -94,6 +94,8 @@ async fn serve(settings: AgentSettings) -> anyhow::Result<()> {
         data: settings.data,
         policy: settings.policy,
         relist_interval: settings.relist_interval,
+        lease: settings.lease,
+        page: settings.page,
         clock: Timestamp::now,
     };
     let agent = agent::start(options, client, runtime, metrics.clone()).await?;

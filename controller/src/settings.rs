@@ -112,6 +112,27 @@ settings! {
     /// Folder for a log of each shim (create --shim-log). Default: none are written.
     #[arg(long, env = "HCS_OPERATOR_SHIM_LOG_DIR", value_name = "DIR")]
     shim_log_dir: PathBuf,
+    /// The operator's namespace, where the node's Lease is kept. Default hcs-operator-system.
+    #[arg(long, env = "HCS_OPERATOR_NAMESPACE")]
+    namespace: String,
+    /// How long the node's Lease lasts; it is renewed four times in that. In whole seconds.
+    /// Default 40s, at least 4s.
+    #[arg(long, env = "HCS_OPERATOR_LEASE_DURATION", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[serde(with = "humantime_serde::option")]
+    lease_duration: Duration,
+    /// Longest time that a changed count waits until the HcsNode says it: the shortest time between
+    /// two writes of it, but for changed conditions. Default 10s.
+    #[arg(long, env = "HCS_OPERATOR_NODE_STATUS_INTERVAL", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[serde(with = "humantime_serde::option")]
+    node_status_interval: Duration,
+    /// Room that the disk of the data folder should have, in percent of it, 0 to 90; less is
+    /// DiskPressure. Default 10.
+    #[arg(long, env = "HCS_OPERATOR_MIN_FREE_PERCENT", value_name = "N")]
+    min_free_percent: u8,
+    /// Room that the disk of the data folder should have, in GiB; less is DiskPressure. Default 0,
+    /// which asks for none beyond the percentage.
+    #[arg(long, env = "HCS_OPERATOR_MIN_FREE_GB", value_name = "N")]
+    min_free_gb: u64,
     /// Where /healthz, /readyz and /metrics are served. Default 127.0.0.1:9640.
     #[arg(long, env = "HCS_OPERATOR_HTTP_ADDRESS", value_name = "IP:PORT")]
     http_address: SocketAddr,

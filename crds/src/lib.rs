@@ -52,6 +52,9 @@ pub const VERSION: &str = "v1alpha1";
 /// Finalizer that the node's agent holds from before the container's first command until the
 /// container, its bundle folder and (with `Delete`) its scratch are gone.
 pub const FINALIZER: &str = "hcs-operator.dev/container";
+/// Beginning of the name of each node's `coordination.k8s.io/v1` Lease in the operator's namespace;
+/// the node's name follows. The agent renews it while it can vouch for what it says.
+pub const AGENT_LEASE_PREFIX: &str = "hcs-node-";
 
 /// Annotation in a container's `config.json`: the UID of its `HcsContainer`.
 pub const ANNOTATION_UID: &str = "hcs-operator.dev/uid";

@@ -246,6 +246,8 @@ fn agent(machine: &Machine, name: &str, dir: &Path, options: &NodeOptions) -> Sp
         .args(["--runhcs", &path(machine.runhcs())])
         .args(["--data-dir", &path(&dir.join("data"))])
         .args(["--http-address", "127.0.0.1:0"])
+        // So that what a scenario changes is on the HcsNode before it looks for rest.
+        .args(["--node-status-interval", "500ms"])
         .arg("--relist-interval")
         .arg(format!("{}ms", options.relist_interval.as_millis()))
         .env("KUBECONFIG", path(&dir.join("kubeconfig")))

@@ -71,6 +71,8 @@ pub struct Prepared {
     config: Map<String, Value>,
     /// What no two containers may have at once: the bundle and the layer that is written to.
     pub claims: Vec<String>,
+    /// The layer that is written to, if it is none of the agent's own.
+    pub layer: Option<String>,
 }
 
 /// Reads and checks the config that an object names.
@@ -98,16 +100,20 @@ pub fn prepare(object: &HcsContainer, policy: &HostPolicy) -> Result<Prepared, B
     };
     config::admit(&paths, &policy.layers, &policy.mounts).map_err(at)?;
     // With a scratch of its own, a container writes to none of the layers that it names.
-    if spec.scratch.is_none() {
-        claims.extend(written_layer(&paths));
-    }
+    let layer = spec.scratch.is_none().then(|| written_layer(&paths));
+    let layer = layer.flatten();
+    claims.extend(layer.clone());
     let Value::Object(mut config) = config else {
         return Err(BundleError::Invalid(InvalidConfig::NoProcess));
     };
     if let Some(origin) = origin {
         root_below(&mut config, &origin);
     }
-    Ok(Prepared { config, claims })
+    Ok(Prepared {
+        config,
+        claims,
+        layer,
+    })
 }
 
 fn read_config(bundle: &Path, path: &str, policy: &HostPolicy) -> Result<Value, BundleError> {

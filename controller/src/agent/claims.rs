@@ -65,6 +65,11 @@ impl Claims {
         Ok(())
     }
 
+    /// Whether any object has claimed this place.
+    pub fn holds(&self, what: &str) -> bool {
+        self.lock().holders.contains_key(what)
+    }
+
     /// Whether what the object was refused for is still another's.
     pub fn waits(&self, object: &ObjectId) -> bool {
         self.lock().waiting.contains_key(object)

@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hcs_crds::{HcsContainer, HcsContainerStatus};
+use hcs_crds::{HcsContainer, HcsContainerStatus, Inventory};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::{ObjectRef, Store};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::capabilities::Known;
 use super::claims::Claims;
+use super::contact::Contact;
 use super::exits::Exits;
 use super::host_policy::HostPolicy;
 use super::kube_api::KubeApi;
+use super::mounts::Mounts;
 use super::record::ObjectId;
 use super::relist::Relist;
 use super::runtime::Runtime;
@@ -45,6 +47,8 @@ pub struct Context<R> {
     pub records: Records,
     /// What no two containers may have.
     pub claims: Claims,
+    /// Layers that runhcs has mounted.
+    pub mounts: Mounts,
     /// The API server, to write to.
     pub api: KubeApi,
     /// The API server's objects of this node, as last seen.
@@ -64,6 +68,10 @@ pub struct Context<R> {
     pub turns: Semaphore,
     /// What to reconcile next.
     pub queue: Queue,
+    /// Whether the watch works.
+    pub contact: Contact,
+    /// What is on the node and belongs to no object.
+    pub inventory: watch::Sender<Inventory>,
     /// Counters.
     pub metrics: Metrics,
     /// Whether the API server's first full list is in.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 mod api;
 mod node;
+mod node_api;
 mod objects;
 mod runtime;
 mod whole;

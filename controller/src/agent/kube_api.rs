@@ -3,7 +3,7 @@
 //! The client's own retries are off: a reconcile that fails is tried again as a whole, later, so
 //! that an old status never overtakes a newer one.
 
-use hcs_crds::{FINALIZER, HcsContainer, HcsContainerStatus};
+use hcs_crds::{FINALIZER, HcsContainer, HcsContainerStatus, HcsNode, HcsNodeStatus};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -17,6 +17,11 @@ use crate::kube_client::{ApiError, within};
 const PARALLEL_WRITES: usize = 16;
 /// Longest note of an Event (events.k8s.io/v1).
 const LONGEST_NOTE: usize = 1024;
+
+/// The field manager of a node's agent.
+pub fn field_manager(node: &str) -> String {
+    format!("hcs-operator-agent-{node}")
+}
 
 /// Writes on behalf of one node's agent.
 pub struct KubeApi {
@@ -36,7 +41,7 @@ impl KubeApi {
         Self {
             recorder: Recorder::new(client.clone(), reporter),
             client,
-            field_manager: format!("hcs-operator-agent-{node}"),
+            field_manager: field_manager(node),
             places: Semaphore::new(PARALLEL_WRITES),
         }
     }
@@ -113,6 +118,44 @@ impl KubeApi {
         let patch = Patch::Apply(&patch);
         let written = self.within("write the status", api.patch_status(&name, &params, &patch));
         Ok(written.await?.resource_version())
+    }
+
+    /// Makes the node's HcsNode; does nothing where it is there.
+    pub async fn make_node(&self, node: &str) -> Result<(), ApiError> {
+        let patch = json!({
+            "apiVersion": HcsNode::api_version(&()),
+            "kind": HcsNode::kind(&()),
+            "metadata": {
+                "name": node,
+                "labels": {"app.kubernetes.io/name": "hcs-operator"},
+            },
+        });
+        let api: Api<HcsNode> = Api::all(self.client.clone());
+        let params = PatchParams::apply(&self.field_manager).force();
+        let patch = Patch::Apply(&patch);
+        self.within("make the HcsNode", api.patch(node, &params, &patch))
+            .await
+            .map(|_| ())
+    }
+
+    /// Writes the status of the node's HcsNode; returns it as it is then.
+    pub async fn apply_node_status(
+        &self,
+        node: &str,
+        status: &HcsNodeStatus,
+    ) -> Result<HcsNode, ApiError> {
+        let patch = json!({
+            "apiVersion": HcsNode::api_version(&()),
+            "kind": HcsNode::kind(&()),
+            "metadata": {"name": node},
+            "status": status,
+        });
+        let api: Api<HcsNode> = Api::all(self.client.clone());
+        let params = PatchParams::apply(&self.field_manager).force();
+        let patch = Patch::Apply(&patch);
+        let what = "write the status of the HcsNode";
+        self.within(what, api.patch_status(node, &params, &patch))
+            .await
     }
 
     /// Deletes the object if it is still the one that was seen.

@@ -34,6 +34,21 @@ pub enum ScratchError {
     },
 }
 
+/// The folder with one folder an object: `<data>/scratch`.
+pub fn folders(data: &Path) -> PathBuf {
+    data.join("scratch")
+}
+
+/// The scratch files in an object's folder that were set aside because they were to be retained.
+pub fn retained(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let aside = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with("sandbox.retained-"))
+    };
+    entries.map(|entry| entry.path()).filter(aside).collect()
+}
+
 /// The scratch folder of one object.
 #[derive(Debug)]
 pub struct ScratchFolder(PathBuf);
@@ -41,7 +56,7 @@ pub struct ScratchFolder(PathBuf);
 impl ScratchFolder {
     /// `<data>/scratch/<uid>`.
     pub fn new(data: &Path, uid: &str) -> Self {
-        Self(data.join("scratch").join(uid))
+        Self(folders(data).join(uid))
     }
 
     /// Where the finished file lies.

@@ -46,6 +46,11 @@ impl Unreadable {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// All of them.
+    pub fn uids(&self) -> Vec<String> {
+        self.lock().uids.iter().cloned().collect()
+    }
+
     /// Whether the object is one of them.
     pub fn contains(&self, uid: &str) -> bool {
         self.lock().uids.contains(uid)
@@ -100,16 +105,22 @@ pub async fn watch<R: Runtime>(
     sweep: Arc<Notify>,
 ) {
     loop {
+        ctx.contact.begins();
         let api: Api<DeserializeGuard<HcsContainer>> = Api::all(client.clone());
         let config = watcher::Config::default()
             .fields(&format!("spec.nodeName={node}"))
             .timeout(WATCH_SECONDS)
             .page_size(PAGE);
-        let mut events = watcher(api, config).default_backoff().boxed();
+        let mut events = watcher(api, config).backoff(retries()).boxed();
         loop {
             match tokio::time::timeout(SILENCE, events.next()).await {
                 Ok(Some(Ok(event))) => {
                     ctx.unreadable.note(&event);
+                    let partial =
+                        matches!(event, watcher::Event::Init | watcher::Event::InitApply(_));
+                    if !partial {
+                        ctx.contact.brought_something();
+                    }
                     let Some(event) = readable(event) else {
                         continue;
                     };
@@ -118,6 +129,7 @@ pub async fn watch<R: Runtime>(
                     after(&event, &ctx, &queue);
                 }
                 Ok(Some(Err(error))) => {
+                    ctx.contact.failed();
                     ctx.metrics.watch_failed();
                     tracing::warn!(%error, "the watch failed; it is begun again");
                 }
@@ -129,6 +141,17 @@ pub async fn watch<R: Runtime>(
             }
         }
     }
+}
+
+/// How long a watch that failed waits before its next try: kube's own waits up to a minute, in
+/// which the agent could not vouch for its node although the API server is back.
+fn retries() -> watcher::ExponentialBackoff {
+    backon::ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(800))
+        .with_max_delay(Duration::from_secs(5))
+        .with_jitter()
+        .without_max_times()
+        .into()
 }
 
 /// An object that this version cannot read must not stop the others; it is left as it is.

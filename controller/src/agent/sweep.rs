@@ -26,7 +26,6 @@ pub async fn sweep<R: Runtime>(ctx: &Context<R>) {
     if !ctx.is_synced() || *ctx.relist.health().borrow() != Health::Responds {
         return;
     }
-    ctx.metrics.foreign_containers(ctx.table.foreign());
     let known: HashSet<String> = ctx.store.state().iter().filter_map(|o| o.uid()).collect();
     let mut left: HashSet<String> = ctx.records.uids().into_iter().collect();
     // A bundle can outlast its container and its record: Windows keeps one that a shim is still in.

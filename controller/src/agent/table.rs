@@ -55,7 +55,8 @@ struct Entry {
 struct Inner {
     entries: BTreeMap<String, Entry>,
     clock: u64,
-    foreign: usize,
+    /// In alphabetical order.
+    foreign: Vec<String>,
 }
 
 /// The containers that runhcs has and this agent made, by container id.
@@ -116,9 +117,10 @@ impl Table {
             .collect()
     }
 
-    /// How many containers the last relist showed that this agent did not make.
-    pub fn foreign(&self) -> usize {
-        self.lock().foreign
+    /// The ids of the containers that the last relist showed and this agent did not make, in
+    /// alphabetical order.
+    pub fn foreign(&self) -> Vec<String> {
+        self.lock().foreign.clone()
     }
 
     /// Notes what a command of the agent has done.
@@ -191,14 +193,15 @@ impl Table {
     /// Takes over the answer of a relist and returns the ids of the containers that changed.
     pub fn apply(&self, mark: Mark, states: Vec<ContainerState>) -> Vec<String> {
         let mut listed = BTreeMap::new();
-        let mut foreign = 0;
+        let mut foreign = Vec::new();
         for state in states {
             if is_ours(&state, &self.bundles) {
                 listed.insert(state.id.clone(), container_of(&state));
             } else {
-                foreign += 1;
+                foreign.push(state.id);
             }
         }
+        foreign.sort_unstable();
         let mut inner = self.lock();
         inner.foreign = foreign;
         let mut changed = Vec::new();
@@ -308,7 +311,7 @@ mod tests {
             states(&[(&id(1), 7, "running"), ("web", 8, "running")]),
         );
         assert_eq!(changed, [id(1)]);
-        assert_eq!(table.foreign(), 1);
+        assert_eq!(table.foreign(), ["web"]);
         assert_eq!(table.get(&id(1)).pid, Some(7));
         assert!(
             table
@@ -396,6 +399,6 @@ mod tests {
         let mut foreign = states(&[(&id(1), 7, "running")]);
         foreign[0].bundle = "/elsewhere".into();
         assert!(table.apply(table.mark(), foreign).is_empty());
-        assert_eq!(table.foreign(), 1);
+        assert_eq!(table.foreign(), [id(1)]);
     }
 }

@@ -180,6 +180,60 @@ async fn a_list_that_fails_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_lease_is_renewed_only_while_runhcs_answers_and_at_once_when_it_does_again() {
+    let agent = Whole::start(Node::unlisted()).await;
+    agent.until("renewed", |a| a.api.renewals() == 1).await;
+    pass(100.0).await;
+    let before = agent.api.renewals();
+    assert_eq!(before, 11);
+    for _ in 0..4 {
+        agent.runtime.next("list", fails(ErrorKind::Failed, "no"));
+    }
+    let fails = |a: &Whole| a.api.page().0.unwrap()["status"]["conditions"][0]["status"] == "False";
+    agent.until("says so", fails).await;
+    let stopped = agent.api.renewals();
+    pass(3.0).await;
+    assert_eq!(agent.api.renewals(), stopped);
+    agent.until("says so", |a| !fails(a)).await;
+    pass(1.0).await;
+    assert!(agent.api.renewals() > stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_is_written_once_and_again_only_when_it_has_changed_or_another_has_written_it() {
+    let agent = Whole::start(Node::unlisted()).await;
+    agent.until("written", |a| a.api.page().1 == 1).await;
+    let ready = |a: &Whole| a.api.page().0.unwrap()["status"]["conditions"][0].clone();
+    assert_eq!(ready(&agent)["reason"], "AgentReady");
+    pass(600.0).await;
+    assert_eq!(agent.api.page().1, 1);
+    let mut page = agent.api.page().0.unwrap();
+    page["status"]["conditions"][0]["status"] = "Unknown".into();
+    page["status"]["conditions"][0]["reason"] = "NodeLost".into();
+    agent.api.put_page(page);
+    agent
+        .until("taken back", |a| ready(a)["status"] == "True")
+        .await;
+    assert_eq!(agent.api.page().1, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn counts_that_flicker_are_written_at_most_once_an_interval() {
+    let node = Node::unlisted();
+    let web = serde_json::to_value(node.object("web")).unwrap();
+    let agent = Whole::start(node).await;
+    agent.until("written", |a| a.api.page().1 == 1).await;
+    for _ in 0..30 {
+        agent.api.put(web.clone());
+        pass(1.0).await;
+        agent.api.remove("web");
+        pass(1.0).await;
+    }
+    let writes = agent.api.page().1;
+    assert!((2..=8).contains(&writes), "{writes} writes in 60 s");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reconcile_that_panics_holds_up_no_other_and_is_tried_again() {
     let node = Node::unlisted();
     let api = node.object("api");

@@ -157,6 +157,12 @@ pub fn boot_id() -> io::Result<String> {
         .to_owned())
 }
 
+pub fn os_build() -> String {
+    let name = rustix::system::uname();
+    let words = [name.sysname(), name.release()].map(|word| word.to_string_lossy().into_owned());
+    words.join(" ")
+}
+
 pub fn create_private_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)

@@ -70,6 +70,11 @@ pub fn boot_id() -> io::Result<String> {
     }
 }
 
+/// Version, build and revision of the system, such as `10.0.20348.2700`.
+pub fn os_build() -> String {
+    imp::os_build()
+}
+
 /// Makes a folder that only the system and its administrators can write to.
 pub fn create_private_folder(path: &Path) -> io::Result<()> {
     imp::create_private_folder(path)

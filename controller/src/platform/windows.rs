@@ -249,6 +249,13 @@ impl Drop for VolatileKey {
     }
 }
 
+pub fn os_build() -> String {
+    let version = windows_version::OsVersion::current();
+    let (major, minor, build) = (version.major, version.minor, version.build);
+    let revision = windows_version::revision();
+    format!("{major}.{minor}.{build}.{revision}")
+}
+
 pub fn create_private_folder(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());

@@ -9,12 +9,19 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Given, LogFormat, RunhcsLogFormat, host_policy};
 use crate::agent::HostPolicy;
+use crate::agent::lease::LeaseSettings;
+use crate::agent::node_status::{DiskLimits, PageSettings};
 use crate::agent::validate::paths::{Roots, Rules};
 
 /// Port of `/metrics`; not taken by any well-known exporter.
 const HTTP_PORT: u16 = 9640;
 const SHORTEST: Duration = Duration::from_secs(1);
 const PARALLEL: std::ops::RangeInclusive<usize> = 1..=256;
+/// The namespace of the manifests.
+const NAMESPACE: &str = "hcs-operator-system";
+const LEASE: Duration = Duration::from_secs(40);
+/// Renewals are a second apart, then.
+const SHORTEST_LEASE: Duration = Duration::from_secs(4);
 const PIPES: &str = r"\\.\pipe\ProtectedPrefix\Administrators\";
 
 /// A setting that cannot be used.
@@ -40,6 +47,10 @@ pub struct AgentSettings {
     pub policy: HostPolicy,
     /// Time between two relists.
     pub relist_interval: Duration,
+    /// The node's Lease.
+    pub lease: LeaseSettings,
+    /// The node's HcsNode.
+    pub page: PageSettings,
     /// Deadline of `create-scratch`.
     pub scratch_timeout: Duration,
     /// Calls of runhcs at once.
@@ -92,6 +103,8 @@ impl AgentSettings {
         );
         let parallel = check.parallel(given.runhcs_parallel);
         let client = check.client(given, timeout);
+        let lease = check.lease(given);
+        let page = check.page(given, &client);
         let log_level = given.log_level.clone().unwrap_or_else(|| "info".into());
         if let Err(error) = EnvFilter::try_new(&log_level) {
             check.wrong(
@@ -108,6 +121,8 @@ impl AgentSettings {
             data,
             policy,
             relist_interval,
+            lease,
+            page,
             scratch_timeout,
             parallel,
             shim_logs: given.shim_log_dir.clone(),
@@ -180,6 +195,46 @@ impl Check {
             self.wrong(setting, format!("{time:?} is shorter than {SHORTEST:?}"));
         }
         time
+    }
+
+    fn lease(&mut self, given: &Given) -> LeaseSettings {
+        let namespace = given.namespace.clone();
+        let namespace = namespace.unwrap_or_else(|| NAMESPACE.into());
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if namespace.is_empty() || namespace.len() > 63 || !namespace.chars().all(plain) {
+            let why = format!("{namespace:?} is no namespace (a DNS label)");
+            self.wrong("--namespace", why);
+        }
+        let duration = given.lease_duration.unwrap_or(LEASE);
+        if duration < SHORTEST_LEASE || duration.subsec_nanos() != 0 {
+            let why = format!("{duration:?} is not 4 s or more in whole seconds");
+            self.wrong("--lease-duration", why);
+        }
+        LeaseSettings {
+            namespace,
+            duration,
+        }
+    }
+
+    fn page(&mut self, given: &Given, client: &Runhcs) -> PageSettings {
+        let percent = given.min_free_percent.unwrap_or(10);
+        if percent > 90 {
+            self.wrong("--min-free-percent", format!("{percent} is more than 90"));
+        }
+        let interval = given
+            .node_status_interval
+            .unwrap_or(Duration::from_secs(10));
+        if interval.is_zero() {
+            self.wrong("--node-status-interval", "must not be 0");
+        }
+        PageSettings {
+            interval,
+            disk: DiskLimits {
+                percent,
+                gb: given.min_free_gb.unwrap_or_default(),
+            },
+            runhcs: Some(client.program.resolve().to_string_lossy().into_owned()),
+        }
     }
 
     fn parallel(&mut self, given: Option<usize>) -> usize {

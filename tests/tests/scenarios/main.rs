@@ -11,6 +11,7 @@ mod exits;
 mod finished;
 mod lifecycle;
 mod linux_only;
+mod nodes;
 mod observes;
 mod orphans;
 mod own_control_plane;

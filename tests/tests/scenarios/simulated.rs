@@ -10,6 +10,7 @@ mod foreign;
 mod hung;
 mod list_fails;
 mod missing_runtime;
+mod nodes;
 mod refusals;
 mod scratch;
 mod slow_shutdown;

@@ -91,9 +91,13 @@ impl<R: Runtime> Actor<'_, R> {
         self.save().await?;
         let id = self.id();
         let folder = self.ctx.bundle(&id);
+        let mounted = prepared.layer.clone();
         bundle::write(prepared, self.object, self.record, &folder)
             .map_err(|e| ActError::step(bundle_reason(&e), e.to_string()))?;
         let pid_file = folder.join("shim.pid");
+        if let Some(layer) = mounted {
+            self.ctx.mounts.note(&layer);
+        }
         let call = Call::Create {
             id: id.clone(),
             bundle: folder,

@@ -1,0 +1,121 @@
+//! What an administrator sees of the nodes: their HcsNode objects and their Leases.
+#![cfg(test)]
+
+use hcs_crds::conditions::READY;
+use hcs_crds::{HcsNode, HcsNodeStatus, Phase};
+use hcs_tests::{Container, Error, Node, PATIENCE, Result, Scenario, eventually};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use kube::api::DeleteParams;
+
+/// Waits until the page of a node is as asked.
+pub async fn page_comes_to(
+    scenario: &Scenario,
+    node: &str,
+    what: &str,
+    so: impl Fn(&HcsNodeStatus) -> bool,
+) -> Result<HcsNodeStatus> {
+    let pages: Api<HcsNode> = Api::all(scenario.client());
+    eventually(PATIENCE, &format!("{node} {what}"), || async {
+        let page = pages.get_opt(node).await;
+        let page = page.map_err(Error::api("read the HcsNode"))?;
+        let status = page.and_then(|page| page.status).unwrap_or_default();
+        let yes = so(&status);
+        Ok(if yes {
+            Ok(status)
+        } else {
+            Err((status, scenario.evidence()))
+        })
+    })
+    .await
+}
+
+/// A condition's `status reason`; empty where it is not there.
+pub fn condition(status: &HcsNodeStatus, type_: &str) -> String {
+    let found = status.conditions.iter().find(|c| c.type_ == type_);
+    found.map_or_else(String::new, |c| format!("{} {}", c.status, c.reason))
+}
+
+#[tokio::test]
+async fn a_node_says_what_it_is_and_counts_its_containers() -> Result {
+    let scenario = Scenario::named("page").await?;
+    let node = scenario.node().await?;
+    let web = Container::named("web").on(&node).running_for_ever();
+    let web = scenario.create(web).await?;
+    web.becomes(Phase::Running).await?;
+    let status = page_comes_to(&scenario, node.name(), "counts web", |status| {
+        status.containers.running == 1
+    })
+    .await?;
+    assert_eq!(condition(&status, READY), "True AgentReady");
+    assert_eq!(status.observed_generation, 1);
+    assert_eq!(status.containers.total, 1);
+    assert!(status.agent_version.is_some() && status.os_build.is_some());
+    assert!(status.boot_id.is_some() && status.runhcs.path.is_some());
+    let table = kubectl(&scenario, &["get", "hcsnodes", node.name()]);
+    assert!(table.contains("AgentReady"), "{table}");
+    node.reboot().await?;
+    page_comes_to(&scenario, node.name(), "has another boot id", |now| {
+        now.boot_id != status.boot_id
+    })
+    .await?;
+    Ok(())
+}
+
+fn kubectl(scenario: &Scenario, args: &[&str]) -> String {
+    let mut kubectl = scenario.control_plane().kubectl_command();
+    let output = kubectl.args(args).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[tokio::test]
+async fn a_page_that_somebody_deletes_is_made_again_and_a_steady_one_is_not_written() -> Result {
+    let scenario = Scenario::named("page-deleted").await?;
+    let node = scenario.node().await?;
+    let known = |status: &HcsNodeStatus| condition(status, READY) == "True AgentReady";
+    page_comes_to(&scenario, node.name(), "is known", known).await?;
+    scenario.is_at_rest_on(&node).await?;
+    let pages: Api<HcsNode> = Api::all(scenario.client());
+    pages
+        .delete(node.name(), &DeleteParams::default())
+        .await
+        .map_err(Error::api("delete the HcsNode"))?;
+    page_comes_to(&scenario, node.name(), "is known again", known).await?;
+    scenario.is_at_rest_on(&node).await
+}
+
+async fn renewed(scenario: &Scenario, node: &Node) -> Result<Option<String>> {
+    let leases: Api<Lease> =
+        Api::namespaced(scenario.client(), hcs_tests::control_plane::NAMESPACE);
+    let lease = leases.get_opt(&format!("hcs-node-{}", node.name())).await;
+    let lease = lease.map_err(Error::api("read the lease"))?;
+    let spec = lease.and_then(|lease| lease.spec);
+    Ok(spec
+        .and_then(|spec| spec.renew_time)
+        .map(|time| time.0.to_string()))
+}
+
+#[tokio::test]
+async fn the_lease_is_renewed_while_the_agent_lives() -> Result {
+    let scenario = Scenario::named("lease").await?;
+    let options = hcs_tests::NodeOptions {
+        args: ["--lease-duration", "4s"].map(str::to_owned).into(),
+        ..hcs_tests::NodeOptions::default()
+    };
+    let node = scenario.node_with(options).await?;
+    let changes = |before: Option<String>| {
+        let (scenario, node) = (&scenario, &node);
+        async move {
+            eventually(PATIENCE, "the lease is renewed", || async {
+                let now = renewed(scenario, node).await?;
+                let changed = now.is_some() && now != before;
+                Ok(if changed { Ok(now.clone()) } else { Err(now) })
+            })
+            .await
+        }
+    };
+    let first = changes(None).await?;
+    let second = changes(first).await?;
+    changes(second).await?;
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! What a node's page says of its runhcs, and of what is left over on it.
+
+use hcs_crds::conditions::{READY, RUNTIME_RESPONSIVE};
+use hcs_crds::{HcsNodeStatus, LeftoverKind, Phase, ReclaimPolicy, Scratch};
+use hcs_tests::{Container, NodeOptions, Result, Scenario};
+
+use super::hangs;
+use crate::nodes::{condition, page_comes_to};
+
+fn leftovers(status: &HcsNodeStatus) -> Vec<(LeftoverKind, u64)> {
+    let items = &status.inventory.leftovers.items;
+    items.iter().map(|item| (item.kind, item.bytes)).collect()
+}
+
+#[tokio::test]
+async fn retained_scratch_and_mounted_layers_are_listed_and_gone_after_a_reboot() -> Result {
+    let scenario = Scenario::named("inventory").await?;
+    let node = scenario.node().await?;
+    let scratch = Scratch {
+        size_gb: 20,
+        reclaim_policy: ReclaimPolicy::Retain,
+        ..Scratch::default()
+    };
+    let linux = Container::named("linux").on(&node).running_for_ever();
+    let linux = scenario.create(linux.linux_with(scratch)).await?;
+    let web = Container::named("web").on(&node).running_for_ever();
+    let web = scenario.create(web).await?;
+    web.becomes(Phase::Running).await?;
+    linux.becomes(Phase::Running).await?;
+    page_comes_to(&scenario, node.name(), "has nothing left over", |status| {
+        status.containers.running == 2 && status.inventory.leftovers.count == 0
+    })
+    .await?;
+    linux.delete().await?;
+    web.delete().await?;
+    web.is_gone().await?;
+    linux.is_gone().await?;
+    let kinds = [LeftoverKind::Scratch, LeftoverKind::MountedLayer];
+    let status = page_comes_to(&scenario, node.name(), "lists both", |status| {
+        let now: Vec<_> = leftovers(status)
+            .into_iter()
+            .map(|(kind, _)| kind)
+            .collect();
+        now == kinds
+    })
+    .await?;
+    let left = &status.inventory.leftovers;
+    assert!(
+        left.bytes > 0 && left.bytes == left.items[0].bytes,
+        "{left:?}"
+    );
+    let mounted = node.sim().mounted_layers().unwrap();
+    let layer = std::path::Path::new(&left.items[1].name);
+    assert!(mounted.iter().any(|m| m == layer), "{mounted:?} {layer:?}");
+    node.reboot().await?;
+    page_comes_to(
+        &scenario,
+        node.name(),
+        "lists the scratch alone",
+        |status| leftovers(status).len() == 1,
+    )
+    .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hung_runhcs_is_said_of_the_node_and_taken_back() -> Result {
+    let scenario = Scenario::named("page-hung").await?;
+    let options = NodeOptions {
+        args: ["--runhcs-timeout", "1s"].map(str::to_owned).into(),
+        ..NodeOptions::default()
+    };
+    let node = scenario.node_with(options).await?;
+    node.sim().inject(hangs("list")).unwrap();
+    let status = page_comes_to(&scenario, node.name(), "says it hangs", |status| {
+        condition(status, READY) == "False RuntimeHung"
+    })
+    .await?;
+    assert_eq!(condition(&status, RUNTIME_RESPONSIVE), "False RuntimeHung");
+    node.sim().clear_faults().unwrap();
+    page_comes_to(&scenario, node.name(), "is well again", |status| {
+        condition(status, READY) == "True AgentReady"
+    })
+    .await?;
+    Ok(())
+}
