@@ -119,7 +119,10 @@ impl Prefix {
         let log = self.dir.join("first-process.log");
         let file = File::create(&log).map_err(|source| Error::file("create", &log, source))?;
         let mut first = self.command(Path::new("cmd.exe"));
-        first.args(["/c", "exit"]).stdout(Stdio::null()).stderr(file);
+        first
+            .args(["/c", "exit"])
+            .stdout(Stdio::null())
+            .stderr(file);
         let name = "the first process under wine".to_owned();
         let status = first.status();
         let status = status.map_err(|source| Error::Start {

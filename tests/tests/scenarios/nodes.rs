@@ -74,14 +74,27 @@ async fn a_page_that_somebody_deletes_is_made_again_and_a_steady_one_is_not_writ
     let node = scenario.node().await?;
     let known = |status: &HcsNodeStatus| condition(status, READY) == "True AgentReady";
     page_comes_to(&scenario, node.name(), "is known", known).await?;
-    scenario.is_at_rest_on(&node).await?;
+    is_written_no_more(&scenario, &node).await?;
     let pages: Api<HcsNode> = Api::all(scenario.client());
     pages
         .delete(node.name(), &DeleteParams::default())
         .await
         .map_err(Error::api("delete the HcsNode"))?;
     page_comes_to(&scenario, node.name(), "is known again", known).await?;
-    scenario.is_at_rest_on(&node).await
+    is_written_no_more(&scenario, &node).await
+}
+
+/// Fails unless the node's page comes to be written not at all over three relists.
+async fn is_written_no_more(scenario: &Scenario, node: &Node) -> Result {
+    eventually(PATIENCE, "the page is at rest", || async {
+        let activity = scenario.activity(node, 3).await?;
+        Ok(if activity.writes.is_empty() {
+            Ok(())
+        } else {
+            Err(activity)
+        })
+    })
+    .await
 }
 
 async fn renewed(scenario: &Scenario, node: &Node) -> Result<Option<String>> {
