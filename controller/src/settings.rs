@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use crate::agent::HostPolicy;
+use crate::agent::validate::host::{HostAccess, Kind};
 use crate::agent::validate::paths::Roots;
 
 mod check;
@@ -79,6 +80,29 @@ settings! {
     /// Folders below which the sources of a config's mounts may lie. Default: none.
     #[arg(long, env = "HCS_OPERATOR_MOUNT_ROOTS", value_name = "DIR", value_delimiter = ';')]
     mount_roots: Vec<PathBuf>,
+    /// What kinds of containers may run. Default: all three.
+    #[arg(long, env = "HCS_OPERATOR_ALLOWED_RUNTIMES", value_name = "KIND", value_delimiter = ';')]
+    allowed_runtimes: Vec<Kind>,
+    /// Whether a spec may bring its config along, in place of naming a bundle on the node. Default
+    /// true.
+    #[arg(long, env = "HCS_OPERATOR_ALLOW_INLINE_CONFIG", num_args = 0..=1, default_missing_value = "true")]
+    allow_inline_config: bool,
+    /// What a config may take hold of, of the host's: Devices (windows.devices), Credentials
+    /// (windows.credentialSpec), Network (endpoints, namespaces and others' networks). Default:
+    /// nothing.
+    #[arg(long, env = "HCS_OPERATOR_HOST_ACCESS", value_name = "WHAT", value_delimiter = ';')]
+    host_access: Vec<HostAccess>,
+    /// Most memory that a container may ask for, in MB; one that says no limit is refused. Default:
+    /// no limit.
+    #[arg(long, env = "HCS_OPERATOR_MAX_MEMORY_MB", value_name = "MB")]
+    max_memory_mb: u64,
+    /// Most processors that a container may ask for; one that says no count is refused. Default: no
+    /// limit.
+    #[arg(long, env = "HCS_OPERATOR_MAX_CPUS", value_name = "N")]
+    max_cpus: u64,
+    /// Largest spec.scratch.sizeGB. Default: no limit.
+    #[arg(long, env = "HCS_OPERATOR_MAX_SCRATCH_GB", value_name = "GB")]
+    max_scratch_gb: u64,
     /// Time between two `runhcs list`, the safety net under the exits. Default 30s, at least 1s.
     #[arg(long, env = "HCS_OPERATOR_RELIST_INTERVAL", value_name = "TIME", value_parser = humantime::parse_duration)]
     #[serde(with = "humantime_serde::option")]
@@ -188,12 +212,21 @@ fn host_policy(given: &Given) -> HostPolicy {
         setting,
         folders: folders.clone().unwrap_or_default(),
     };
-    HostPolicy {
-        bundles: roots("--bundle-roots", &given.bundle_roots),
-        layers: roots("--layer-roots", &given.layer_roots),
-        caches: roots("--cache-roots", &given.cache_roots),
-        mounts: roots("--mount-roots", &given.mount_roots),
+    let mut policy = HostPolicy::of_roots(
+        roots("--bundle-roots", &given.bundle_roots),
+        roots("--layer-roots", &given.layer_roots),
+        roots("--cache-roots", &given.cache_roots),
+        roots("--mount-roots", &given.mount_roots),
+    );
+    if let Some(kinds) = &given.allowed_runtimes {
+        policy.kinds.clone_from(kinds);
     }
+    policy.inline_config = given.allow_inline_config.unwrap_or(policy.inline_config);
+    policy.access = given.host_access.clone().unwrap_or_default();
+    policy.max_memory_mb = given.max_memory_mb;
+    policy.max_cpus = given.max_cpus;
+    policy.max_scratch_gb = given.max_scratch_gb;
+    policy
 }
 
 #[cfg(test)]

@@ -119,6 +119,9 @@ reasons! {
     /// A path lies outside the agent's allowed roots, or leads out of them through a link. Move
     /// it, or add the root to the agent's settings.
     PathNotAllowed,
+    /// The spec asks for more of the node than its agent allows. The message names the field, its
+    /// value, the rule, and what to do.
+    HostPolicyDenied,
     /// A layer folder or a mount's source is not on the node. Put it there.
     LayerMissing,
     /// What the spec asks for, this node's runhcs cannot do. See the message; use another node

@@ -7,6 +7,7 @@
 //! Use [`crds`] to get the definitions; [`kube::CustomResourceExt::crd`] gives them before the
 //! last refinements and is not what gets installed.
 
+mod annotations;
 pub mod conditions;
 mod exit_code;
 mod generate;
@@ -23,6 +24,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use annotations::annotation_reaches_beyond;
 pub use conditions::Reason;
 pub use exit_code::exit_code_name;
 pub use generate::{GeneratedFile, crds_yaml, generated_files};

@@ -6,6 +6,7 @@ use kube::CustomResourceExt;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use crate::annotations::{ALLOWED, RESERVED};
 use crate::paths::{LONGEST, RULES};
 use crate::signal::StopSignal;
 use crate::{HcsContainer, hcs_node};
@@ -182,21 +183,6 @@ fn windows() -> Value {
     })
 }
 
-/// Beginnings of the names of annotations that reach beyond the container: into another's virtual
-/// machine, to files of the node, or into the operator's own. runhcs reads those of three runtimes
-/// as sandbox annotations.
-const REFUSED_ANNOTATIONS: [&str; 9] = [
-    "hcs-operator.dev/",
-    "io.kubernetes.cri.",
-    "io.kubernetes.cri-o.",
-    "io.kubernetes.docker.",
-    "io.kubernetes.sandbox.",
-    "io.microsoft.virtualmachine.console",
-    "io.microsoft.virtualmachine.devices.",
-    "io.microsoft.virtualmachine.lcow.",
-    "io.microsoft.virtualmachine.storage",
-];
-
 fn annotations() -> Value {
     json!({
         "description": "Annotations for runhcs and for readers of `runhcs list`. The agent adds \
@@ -206,16 +192,23 @@ fn annotations() -> Value {
         "additionalProperties": { "type": "string", "maxLength": 65536 },
         "x-kubernetes-validations": [{
             "rule": format!(
-                "self.all(key, !{}.exists(start, key.lowerAscii().startsWith(start)))",
-                json!(REFUSED_ANNOTATIONS).to_string().replace('"', "'"),
+                "self.all(key, !{}.exists(start, key.lowerAscii().startsWith(start)) || \
+                    key.lowerAscii() in {})",
+                cel_list(&RESERVED),
+                cel_list(&ALLOWED),
             ),
             "message": format!(
-                "annotations must not reach beyond the container; not allowed are those that \
-                 begin with {}",
-                REFUSED_ANNOTATIONS.join(", "),
+                "annotations must not reach beyond the container; of those that begin with {}, only \
+                 some that size a container or keep it in are allowed (docs/security.md)",
+                RESERVED.join(", "),
             ),
         }],
     })
+}
+
+/// A list of texts without quotes in them, in CEL.
+fn cel_list(texts: &[&str]) -> String {
+    json!(texts).to_string().replace('"', "'")
 }
 
 /// Changes a derived definition in place, at every depth.

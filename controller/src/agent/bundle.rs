@@ -13,6 +13,7 @@ use super::host_policy::HostPolicy;
 use super::record::Record;
 use super::store::write_whole;
 use super::validate::config::{self, HostPaths, InvalidConfig};
+use super::validate::host::{self, Denied};
 use super::validate::paths::{PathError, canonical};
 
 /// Largest `config.json` that is read, in bytes; the API server's own limit for an object.
@@ -56,6 +57,9 @@ pub enum BundleError {
     /// The config cannot be run.
     #[error("spec.bundle: {0}")]
     Invalid(#[from] InvalidConfig),
+    /// The host's settings refuse it.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The agent's own copy cannot be written.
     #[error("failed to write the bundle {path:?}: {source}")]
     Write {
@@ -78,6 +82,7 @@ pub struct Prepared {
 /// Reads and checks the config that an object names.
 pub fn prepare(object: &HcsContainer, policy: &HostPolicy) -> Result<Prepared, BundleError> {
     let spec = &object.spec;
+    host::admit_spec(spec, policy)?;
     let mut claims = Vec::new();
     let (config, origin) = match (&spec.bundle.config, &spec.bundle.path) {
         (Some(config), _) => (Value::Object(config.clone()), None),
@@ -93,6 +98,7 @@ pub fn prepare(object: &HcsContainer, policy: &HostPolicy) -> Result<Prepared, B
         (None, None) => (Value::Null, None),
     };
     config::check(&config, spec.runtime)?;
+    host::admit_config(&config, policy)?;
     let paths = config::host_paths(&config);
     let at = |source| BundleError::Path {
         field: "spec.bundle: layerFolders or mounts",
@@ -109,6 +115,7 @@ pub fn prepare(object: &HcsContainer, policy: &HostPolicy) -> Result<Prepared, B
     if let Some(origin) = origin {
         root_below(&mut config, &origin);
     }
+    admit_root(&config, policy)?;
     Ok(Prepared {
         config,
         claims,
@@ -167,6 +174,20 @@ fn root_below(config: &mut Map<String, Value>, origin: &Path) {
     if !root.is_empty() && Path::new(root.as_str()).is_relative() {
         *root = origin.join(&root).to_string_lossy().into_owned();
     }
+}
+
+/// `root.path` is what a container sees as its own disk: without this check, it could be the host's
+/// (`\\?\Volume{…}\`). It may lie where bundles or layers may.
+fn admit_root(config: &Map<String, Value>, policy: &HostPolicy) -> Result<(), BundleError> {
+    let root = config.get("root").and_then(|root| root.get("path"));
+    let Some(path) = root.and_then(Value::as_str).filter(|path| !path.is_empty()) else {
+        return Ok(());
+    };
+    let in_layers = policy.layers.admit_existing(path);
+    let admitted = in_layers.or_else(|_| policy.bundles.admit_existing(path));
+    let field = "spec.bundle: root.path";
+    admitted.map_err(|source| BundleError::Path { field, source })?;
+    Ok(())
 }
 
 /// Writes the bundle of the record's current attempt into `folder`.

@@ -427,7 +427,10 @@ impl Report {
             }
             (Waiting::Retry, Some(trouble)) => {
                 let reason = reason_named(&trouble.reason);
-                if matches!(reason, Reason::PauseUnsupported | Reason::Unsupported) {
+                if matches!(
+                    reason,
+                    Reason::PauseUnsupported | Reason::Unsupported | Reason::HostPolicyDenied
+                ) {
                     let message = trouble.message.clone();
                     return Verdict {
                         ready: false,

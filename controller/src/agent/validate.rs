@@ -16,6 +16,8 @@ use super::plan::{Desired, Goal};
 use super::record::TerminalSize;
 
 pub mod config;
+pub mod host;
+mod keys;
 pub mod paths;
 
 /// Why a spec cannot be acted on.

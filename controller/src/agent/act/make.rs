@@ -13,6 +13,7 @@ use crate::agent::record::{Applied, ScratchMade, Stage};
 use crate::agent::runtime::{Call, CallError, Runtime};
 use crate::agent::scratch::{ScratchError, ScratchFolder, cache_file};
 use crate::agent::validate::desired;
+use crate::agent::validate::host::admit_spec;
 use crate::agent::validate::paths::PathError;
 
 impl<R: Runtime> Actor<'_, R> {
@@ -20,6 +21,8 @@ impl<R: Runtime> Actor<'_, R> {
         let Some(scratch) = self.object.spec.scratch.clone() else {
             return Ok(());
         };
+        admit_spec(&self.object.spec, &self.ctx.policy)
+            .map_err(|e| ActError::step(Reason::HostPolicyDenied, e.to_string()))?;
         self.hold_object().await?;
         let folder = ScratchFolder::new(&self.ctx.data, &self.record.object.uid);
         let path = folder.file().to_string_lossy().into_owned();
@@ -197,6 +200,7 @@ fn bundle_reason(error: &BundleError) -> Reason {
             }
         }
         BundleError::Path { .. } => Reason::PathNotAllowed,
+        BundleError::Denied(_) => Reason::HostPolicyDenied,
         BundleError::NoConfig { .. } => Reason::BundleMissing,
         BundleError::Read { .. } | BundleError::NotJson { .. } | BundleError::Invalid(_) => {
             Reason::BundleInvalid

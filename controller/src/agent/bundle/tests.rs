@@ -20,12 +20,12 @@ fn host() -> Host {
         setting: "--x-roots",
         folders: vec![dir.path().join(name)],
     };
-    let policy = HostPolicy {
-        bundles: roots("bundles"),
-        layers: roots("layers"),
-        caches: roots("caches"),
-        mounts: roots("mounts"),
-    };
+    let policy = HostPolicy::of_roots(
+        roots("bundles"),
+        roots("layers"),
+        roots("caches"),
+        roots("mounts"),
+    );
     Host { dir, policy }
 }
 
@@ -93,6 +93,7 @@ fn written(host: &Host, object: &HcsContainer, record: &Record) -> Value {
 #[test]
 fn a_bundle_on_disk_is_copied_with_the_agents_annotations_and_its_root_resolved() {
     let host = host();
+    fs::create_dir(host.path("bundles/web/rootfs")).unwrap();
     let mut config = host.config();
     config["root"] = json!({"path": "rootfs"});
     let config = written(&host, &host.write_config(&config.to_string()), &record());
@@ -179,6 +180,59 @@ fn layers_and_mounts_outside_the_roots_or_missing_are_refused() {
     assert!(error(prepare(&inline(&config), &host.policy)).contains("below no allowed root"));
     config["mounts"][0]["source"] = json!(host.path("mounts/a"));
     assert_eq!(error(prepare(&inline(&config), &host.policy)), "prepared");
+}
+
+#[test]
+fn a_root_that_is_not_the_bundles_own_or_a_layer_is_refused() {
+    let host = host();
+    fs::create_dir(host.path("elsewhere")).unwrap();
+    let rooted = |path: &str| {
+        let mut config = host.config();
+        config["root"] = json!({"path": path});
+        config
+    };
+    let volume = r"\\?\Volume{0b9d3a2e-0000-0000-0000-100000000000}\";
+    for path in [
+        volume,
+        "/",
+        "rootfs",
+        &host.path("elsewhere"),
+        &host.path("mounts/a"),
+    ] {
+        let refused = error(prepare(&inline(&rooted(path)), &host.policy));
+        assert!(refused.starts_with("spec.bundle: root.path: "), "{refused}");
+    }
+    let above = host.write_config(&rooted("../../elsewhere").to_string());
+    let refused = error(prepare(&above, &host.policy));
+    assert!(
+        refused.contains("root.path") && refused.contains("relative"),
+        "{refused}"
+    );
+    for path in ["", &host.path("layers/base")] {
+        assert_eq!(
+            error(prepare(&inline(&rooted(path)), &host.policy)),
+            "prepared"
+        );
+    }
+}
+
+#[test]
+fn what_the_settings_deny_is_denied_in_bundles_of_the_node_as_well() {
+    let host = host();
+    let mut config = host.config();
+    config["windows"]["devices"] = json!([{"id": "x", "idType": "class"}]);
+    let object = host.write_config(&config.to_string());
+    let refused = error(prepare(&object, &host.policy));
+    assert!(refused.contains("windows.devices"), "{refused}");
+    let folder = object.spec.bundle.path.clone().unwrap();
+    config["windows"]["devices"] = json!([]);
+    config["Mounts"] = json!([{"source": "/", "destination": "/host"}]);
+    host.write_config(&config.to_string());
+    let refused = error(prepare(&object, &host.policy));
+    assert!(
+        refused.contains("\"Mounts\"") && refused.contains("\"mounts\""),
+        "{folder}: {refused}"
+    );
 }
 
 #[test]

@@ -1,23 +1,11 @@
 //! What an OCI runtime spec (a bundle's `config.json`) may say.
 
-use hcs_crds::{Isolation, Os, Runtime};
+use hcs_crds::{Isolation, Os, Runtime, annotation_reaches_beyond};
 use oci_spec::runtime::Spec;
 use serde_json::{Value, json};
 
+use super::keys;
 use super::paths::{PathError, Roots};
-
-/// Annotations that attach a container to another's VM or open host files: prefixes, lower case.
-const REFUSED_ANNOTATIONS: [&str; 9] = [
-    "io.kubernetes.cri.",
-    "io.kubernetes.cri-o.",
-    "io.kubernetes.docker.",
-    "io.kubernetes.sandbox.",
-    "io.microsoft.virtualmachine.lcow.",
-    "io.microsoft.virtualmachine.devices.",
-    "io.microsoft.virtualmachine.storage",
-    "io.microsoft.virtualmachine.console",
-    "hcs-operator.dev/",
-];
 
 /// Why a config cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +32,16 @@ pub enum InvalidConfig {
         /// `spec.runtime.isolation`.
         isolation: Isolation,
     },
+    /// A key that runhcs would read as another.
+    #[error("the key {key:?} is not allowed: runhcs would read it as {means:?}; write that")]
+    Alias {
+        /// The key.
+        key: String,
+        /// What it would be read as.
+        means: &'static str,
+    },
     /// An annotation that reaches beyond this container.
-    #[error("annotation {key:?} is not allowed: it reaches beyond this container")]
+    #[error("annotation {key:?} is not allowed: it may reach beyond this container; remove it")]
     Annotation {
         /// Its key.
         key: String,
@@ -66,6 +62,9 @@ pub struct HostPaths {
 
 /// Checks a config by itself.
 pub fn check(config: &Value, runtime: Runtime) -> Result<(), InvalidConfig> {
+    if let Some(keys::Alias { key, means }) = keys::alias(config) {
+        return Err(InvalidConfig::Alias { key, means });
+    }
     let mut complete = config.clone();
     if let Some(Value::Object(process)) = complete.get_mut("process") {
         // The OCI spec wants a user, runhcs does not.
@@ -109,11 +108,7 @@ pub fn check(config: &Value, runtime: Runtime) -> Result<(), InvalidConfig> {
         return Err(InvalidConfig::NoLayers);
     }
     for key in spec.annotations().iter().flatten().map(|(key, _)| key) {
-        let folded = key.to_lowercase();
-        if REFUSED_ANNOTATIONS
-            .iter()
-            .any(|prefix| folded.starts_with(prefix))
-        {
+        if annotation_reaches_beyond(key) {
             return Err(InvalidConfig::Annotation { key: key.clone() });
         }
     }

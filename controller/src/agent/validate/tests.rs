@@ -176,6 +176,35 @@ fn unsound_configs_are_refused() {
 }
 
 #[test]
+fn what_runhcs_would_read_otherwise_or_take_beyond_the_container_is_refused() {
+    for (config, words) in [
+        (
+            json!({"annotations": {"io.microsoft.virtualmachine.kerneldrivers": "C:\\x"}}),
+            "annotation",
+        ),
+        (
+            json!({"annotations": {"microsoft.com/hostprocess-container": "true"}}),
+            "annotation",
+        ),
+        (
+            json!({"Mounts": [{"Source": "C:\\"}]}),
+            "the key \"Mounts\" is not allowed: runhcs would read it as \"mounts\"",
+        ),
+        (json!({"Hooks": {}}), "the key \"Hooks\""),
+    ] {
+        let refusal = config_refusal(|whole| {
+            for (key, value) in config.as_object().unwrap() {
+                whole[key] = value.clone();
+            }
+        });
+        assert!(refusal.starts_with(words), "{refusal}");
+    }
+    let sized = json!({"io.microsoft.container.memory.sizeinmb": "512"});
+    let sized = config_refusal(|config| config["annotations"] = sized.clone());
+    assert_eq!(sized, "accepted");
+}
+
+#[test]
 fn every_host_path_of_a_config_is_found() {
     let mut config = config();
     config["mounts"] = json!([{"source": "C:\\m", "destination": "C:\\x"}, {"destination": "p"}]);
