@@ -11,7 +11,7 @@
 mod flags;
 mod install;
 
-pub use install::{AGENT, CONTROLLER, NAMESPACE};
+pub use install::{AGENT, CONTROLLER, HOST_POLICY, NAMESPACE};
 
 use std::fmt::Write;
 use std::fs;

@@ -1,6 +1,7 @@
 //! Puts the project's own objects into a control plane: the CRDs, the namespace and the rights of agents and of the
 //! controller, and gives out tokens for them.
 
+use std::path::Path;
 use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
@@ -9,8 +10,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::ObjectMeta;
 use kube::{Api, Resource, ResourceExt};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, Serialize};
+use serde_json::Value;
 
 use super::ControlPlane;
 use crate::eventually::eventually;
@@ -24,6 +26,8 @@ pub const AGENT: &str = "hcs-operator-agent";
 /// The controller's service account.
 pub const CONTROLLER: &str = "hcs-operator-controller";
 
+/// The policy for what specs may ask of nodes, and the ConfigMap with its parameters.
+pub const HOST_POLICY: &str = "hcs-operator-host-policy";
 /// Tokens of the harness last longer than any run.
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
@@ -31,12 +35,14 @@ impl ControlPlane {
     /// Applies the project's manifests, but for what runs in pods: there is no kubelet to run it. Returns when the API
     /// server serves the CRDs. Does no harm where they are applied already.
     pub async fn install(&self) -> Result {
+        let manifests = self.dir().join("manifests.yaml");
+        self.write_manifests(&manifests)?;
         let mut kubectl = self.kubectl_command();
         kubectl
             // What the server has before the CRDs are installed is not worth remembering.
             .env("KUBECACHEDIR", self.dir().join("cache-of-install"))
-            .args(["apply", "--server-side", "--force-conflicts", "-k"])
-            .arg(binaries::workspace().join("manifests/cluster"))
+            .args(["apply", "--server-side", "--force-conflicts", "-f"])
+            .arg(&manifests)
             .stdout(std::process::Stdio::null());
         binaries::run(kubectl, "kubectl apply of the project's manifests")?;
         let crds: Api<CustomResourceDefinition> = Api::all(self.client().await?);
@@ -50,6 +56,41 @@ impl ControlPlane {
             .await?;
         }
         Ok(())
+    }
+
+    /// Writes the manifests to one file. What specs may ask of their nodes is left to the agents: simulated nodes have
+    /// their folders anywhere.
+    fn write_manifests(&self, file: &Path) -> Result {
+        let mut kubectl = self.kubectl_command();
+        kubectl
+            .arg("kustomize")
+            .arg(binaries::workspace().join("manifests/cluster"));
+        let what = "kubectl kustomize of the project's manifests";
+        let output = kubectl.output().map_err(|source| Error::Start {
+            what: what.to_owned(),
+            source,
+        })?;
+        if !output.status.success() {
+            eprintln!("{}", String::from_utf8_lossy(&output.stderr));
+            return Err(Error::Command {
+                what: what.to_owned(),
+                status: output.status,
+            });
+        }
+        let yaml = |source| Error::Yaml {
+            path: file.to_owned(),
+            source,
+        };
+        let mut text = String::new();
+        for document in serde_yaml_ng::Deserializer::from_slice(&output.stdout) {
+            let mut object = Value::deserialize(document).map_err(yaml)?;
+            if object["kind"] == "ConfigMap" && object["metadata"]["name"] == HOST_POLICY {
+                allow_everything(&mut object["data"]);
+            }
+            text.push_str("---\n");
+            text.push_str(&serde_yaml_ng::to_string(&object).map_err(yaml)?);
+        }
+        std::fs::write(file, text).map_err(|source| Error::file("write", file, source))
     }
 
     /// Creates the Node object of a simulated node.
@@ -124,6 +165,16 @@ impl ControlPlane {
             ..self.access.clone()
         })
     }
+}
+
+/// Parameters of the host policy that allow every path, on Linux and under wine, and all of the host's.
+fn allow_everything(parameters: &mut Value) {
+    let drives = ('A'..='Z').map(|letter| format!(";{letter}:\\"));
+    let anywhere = drives.fold("/".to_owned(), |roots, drive| roots + &drive);
+    for key in ["bundleRoots", "layerRoots", "cacheRoots", "mountRoots"] {
+        parameters[key] = anywhere.clone().into();
+    }
+    parameters["hostAccess"] = "Devices;Credentials;Network".into();
 }
 
 /// Creates or updates by server-side apply, which many may do at the same time.

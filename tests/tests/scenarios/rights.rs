@@ -4,6 +4,7 @@
 
 mod ask;
 mod attacks;
+mod host_policy;
 mod manifests;
 mod matrix;
 mod targets;
