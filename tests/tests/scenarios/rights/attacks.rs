@@ -215,6 +215,69 @@ async fn a_stolen_token_writes_no_lease_of_another_and_none_of_the_controllers()
 }
 
 #[tokio::test]
+async fn a_stolen_token_writes_no_page_of_another_node_and_deletes_none() {
+    let world = World::new("pages").await;
+    let target = world.target("hcsnodes");
+    let page = format!("{}/{}", target.collection, world.node);
+    let lie = json!({"status": {"agentVersion": "evil"}});
+    let label = json!({"metadata": {"labels": {"app": "evil"}}});
+    for (path, patch) in [(format!("{page}/status"), lie), (page.clone(), label)] {
+        let (status, message) = send(&world.of_other, Method::PATCH, &path, Some(patch)).await;
+        assert_eq!(status, 403);
+        let rule = format!("may create and update only the HcsNode {}", world.other);
+        assert!(message.contains(&rule), "{message}");
+    }
+    for client in [&world.of_node, &world.of_other] {
+        assert_eq!(send(client, Method::DELETE, &page, None).await.0, 403);
+    }
+    let mut invented = target.object.clone();
+    invented["metadata"]["name"] = json!("invented");
+    let made = send(
+        &world.of_other,
+        Method::POST,
+        &target.collection,
+        Some(invented),
+    )
+    .await;
+    assert_eq!(made.0, 403, "{made:?}");
+}
+
+#[tokio::test]
+async fn a_stolen_token_of_the_controller_runs_nothing_and_frees_nothing_that_lives() {
+    let world = World::new("stolen-controller").await;
+    world
+        .admin_patches(&json!({"metadata": {"finalizers": ["example.com/keep", FINALIZER]}}))
+        .await;
+    let before = world.object().await;
+    let mut attacks = forbidden_changes(&world.other);
+    attacks.push((
+        "the finalizer of one that lives",
+        json!({"metadata": {"finalizers": ["example.com/keep"]}}),
+    ));
+    for (what, patch) in attacks {
+        let (status, message) = world.patch(&world.controller, "", patch).await;
+        let immutable = status == 422 && message.contains("immutable");
+        assert!(status == 403 || immutable, "{what}: {status} {message}");
+    }
+    assert_eq!(world.object().await, before);
+    let target = world.target("hcscontainers");
+    let path = format!("{}/target", target.collection);
+    let deleted = send(&world.admin, Method::DELETE, &path, None).await;
+    assert!(deleted.0.is_success(), "{deleted:?}");
+    let all = json!({"metadata": {"finalizers": null}});
+    assert_eq!(world.patch(&world.controller, "", all).await.0, 403);
+    let own = json!({"metadata": {"finalizers": ["example.com/keep"]}});
+    assert_eq!(world.patch(&world.controller, "", own).await.0, 200);
+    let leases = world.target("leases").collection;
+    let lease = json!({"metadata": {"name": "another"}, "spec": {}});
+    let made = send(&world.controller, Method::POST, &leases, Some(lease)).await;
+    assert_eq!(made.0, 403, "{made:?}");
+    world
+        .admin_patches(&json!({"metadata": {"finalizers": null}}))
+        .await;
+}
+
+#[tokio::test]
 async fn a_stolen_token_publishes_no_event_in_the_name_of_another_or_about_anything_else() {
     let world = World::new("events").await;
     let target = world.target("events.k8s.io/events");

@@ -1,5 +1,6 @@
 //! What the roles in `manifests/` must never have, whatever a cluster makes of them.
 
+use std::path::Path;
 use std::time::Duration;
 
 use hcs_tests::{ControlPlane, binaries, eventually};
@@ -136,6 +137,44 @@ fn roles_are_bound_to_the_two_service_accounts_alone_and_those_of_people_to_nobo
         assert_eq!(subjects[0]["kind"], "ServiceAccount", "{binding}");
         // A role of its own each: what the controller may is no agent's business.
         assert_eq!(subjects[0]["name"], binding["roleRef"]["name"], "{binding}");
+    }
+}
+
+#[test]
+fn each_test_that_the_threat_table_names_is_there() {
+    let doc = std::fs::read_to_string(binaries::workspace().join("docs/security.md")).unwrap();
+    let (_, threats) = doc.split_once("\n## Threats\n").unwrap();
+    let threats = threats.split("\n## ").next().unwrap();
+    let rows = threats.lines().filter(|line| line.starts_with('|')).skip(2);
+    let mut sources = String::new();
+    for folder in ["tests/tests", "controller/src"] {
+        read_sources(&binaries::workspace().join(folder), &mut sources);
+    }
+    let mut count = 0;
+    for row in rows {
+        let named = row.trim_matches('|').rsplit('|').next().unwrap();
+        let named: Vec<&str> = named.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "no test shows that {row}");
+        for test in named {
+            assert!(
+                sources.contains(&format!("fn {test}()")),
+                "there is no test {test}"
+            );
+            count += 1;
+        }
+    }
+    assert!(count >= 30, "only {count}");
+}
+
+/// The text of every Rust file below a folder.
+fn read_sources(folder: &Path, text: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_sources(&path, text);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            text.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
     }
 }
 

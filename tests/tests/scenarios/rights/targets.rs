@@ -58,6 +58,7 @@ impl World {
         let named = Resource::named(resource);
         let (collection, name, object, patch) = match (named.plural, named.group) {
             ("hcscontainers", _) => self.container_target(named.subresource),
+            ("hcsnodes", _) => self.node_target(),
             ("leases", _) => self.lease_target(),
             ("events", "events.k8s.io") => self.event_target(),
             _ => self.unrelated(&named),
@@ -75,7 +76,8 @@ impl World {
         let name = self.container.name();
         let patch = match subresource {
             "status" => json!({"status": {"observedGeneration": 1}}),
-            _ => json!({"metadata": {"finalizers": [hcs_crds::FINALIZER]}}),
+            // No change, which every policy has to judge all the same.
+            _ => json!({"metadata": {"finalizers": null}}),
         };
         (
             format!(
@@ -85,6 +87,15 @@ impl World {
             name.to_owned(),
             json!({"apiVersion": OURS, "kind": "HcsContainer", "metadata": {"name": name}}),
             patch,
+        )
+    }
+
+    fn node_target(&self) -> (String, String, Value, Value) {
+        (
+            format!("/apis/{OURS}/hcsnodes"),
+            self.node.clone(),
+            json!({"apiVersion": OURS, "kind": "HcsNode", "metadata": {"name": self.node}}),
+            json!({"status": {}}),
         )
     }
 
@@ -122,7 +133,6 @@ impl World {
     /// Of anything else an object that need not be there: who may not has no say in that.
     fn unrelated(&self, resource: &Resource<'_>) -> (String, String, Value, Value) {
         let root = match resource.group {
-            "" if resource.plural.starts_with("hcs") => format!("/apis/{OURS}"),
             "" => "/api/v1".to_owned(),
             group => format!("/apis/{group}/v1"),
         };

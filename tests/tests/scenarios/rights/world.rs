@@ -66,7 +66,7 @@ impl World {
 
     /// What the agent of `node` would have made.
     async fn make_the_rest(&self) {
-        for resource in ["leases", "events.k8s.io/events"] {
+        for resource in ["hcsnodes", "leases", "events.k8s.io/events"] {
             let target = self.target(resource);
             let made = send(
                 &self.admin,
