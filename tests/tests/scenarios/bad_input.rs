@@ -5,6 +5,7 @@
 mod bundles;
 mod configs;
 mod deleted_early;
+mod host_policy;
 mod odd_paths;
 mod roots;
 mod shared_bundle;
