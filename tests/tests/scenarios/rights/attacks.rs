@@ -2,14 +2,18 @@
 //! is as it was.
 
 use hcs_crds::{FINALIZER, HcsContainer};
-use hcs_tests::control_plane::NAMESPACE;
+use hcs_tests::control_plane::{AGENT, NAMESPACE};
+use hcs_tests::kubeconfig::Access;
+use hcs_tests::{PATIENCE, eventually};
 use http::Method;
-use kube::Client;
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::ask::send;
-use super::world::World;
+use super::world::{World, client};
 
 impl World {
     /// A merge patch of the object, as this client: what became of it, and the message.
@@ -188,6 +192,49 @@ async fn a_token_without_a_node_writes_nothing_and_is_told_why() {
         "{message}"
     );
     assert_eq!(world.object().await, before);
+}
+
+#[tokio::test]
+async fn an_agent_that_is_installed_in_another_namespace_is_kept_in_as_well() {
+    let world = World::new("elsewhere").await;
+    let namespace = world.scenario.namespace();
+    let account = json!({"metadata": {"name": AGENT}});
+    let binding = json!({
+        "metadata": {"name": AGENT},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": AGENT},
+        "subjects": [{"kind": "ServiceAccount", "name": AGENT, "namespace": namespace}],
+    });
+    let core = format!("/api/v1/namespaces/{namespace}");
+    let rights = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}");
+    for (path, object) in [
+        (format!("{core}/serviceaccounts"), account),
+        (format!("{rights}/rolebindings"), binding),
+    ] {
+        let made = send(&world.admin, Method::POST, &path, Some(object)).await;
+        assert!(made.0.is_success(), "{path}: {made:?}");
+    }
+    let accounts: Api<ServiceAccount> = Api::namespaced(world.admin.clone(), namespace);
+    let request = TokenRequest::default();
+    let made = accounts
+        .create_token_request(AGENT, &PostParams::default(), &request)
+        .await
+        .unwrap();
+    let access = Access {
+        token: made.status.unwrap().token.unwrap(),
+        ..world.scenario.control_plane().access().clone()
+    };
+    let agent = client(&access).await;
+    let change = json!({"metadata": {"labels": {"app": "evil"}}});
+    // RBAC lets it pass as soon as it has seen the binding; the policy never does.
+    eventually(PATIENCE, "the policy refuses it", || async {
+        let (status, message) = world.patch(&agent, "", change.clone()).await;
+        assert_eq!(status, 403, "{message}");
+        let by_policy =
+            message.contains("hcs-operator-own-node") && message.contains("names no node");
+        Ok(by_policy.then_some(()).ok_or(message))
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ impl World {
 }
 
 /// A client with this access, for this test's runtime.
-async fn client(access: &kubeconfig::Access) -> Client {
+pub async fn client(access: &kubeconfig::Access) -> Client {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("kubeconfig");
     access.write_kubeconfig(&file).unwrap();
