@@ -90,20 +90,10 @@ pub enum Part {
     Unit,
     /// Tests on a real control plane.
     Scenarios,
-    /// The Windows build, its unit tests and the scenarios on Windows nodes, under wine. Only when
-    /// asked for.
+    /// The Windows build, its unit tests and the scenarios on Windows nodes, under wine.
     Windows,
-    /// The real runhcs and the simulator built for Windows play one script under wine. Only when
-    /// asked for.
+    /// The real runhcs and the simulator built for Windows play one script under wine.
     Transcripts,
-}
-
-impl Part {
-    /// What runs under wine is not run unless asked for: there, one test in some hundred still fails
-    /// now and then for a cause that is not found.
-    pub fn is_under_wine(self) -> bool {
-        matches!(self, Self::Windows | Self::Transcripts)
-    }
 }
 
 /// Arguments of `generate`.

@@ -104,12 +104,6 @@ pub fn test(args: &args::Test) -> Result<ExitCode> {
         if !wanted(part) {
             continue;
         }
-        if args.only.is_empty() && part.is_under_wine() {
-            let name = format!("{part:?}").to_lowercase();
-            println!("\n!!! not run unless asked for: cargo xtask test --only {name}");
-            counts.add(Counts::SKIPPED);
-            continue;
-        }
         interrupt::go_on()?;
         match announced(&format!("{part:?}"), || tests(args.filter.as_deref())) {
             Ok(found) => {

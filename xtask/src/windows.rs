@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 use hcs_tests::Ground;
@@ -26,7 +27,7 @@ pub const TRANSCRIPTS: [&str; 2] = [
 
 /// Builds for Windows, and runs the unit tests under wine.
 pub fn unit(filter: Option<&str>) -> Result<Counts> {
-    let Some(toolchain) = toolchain("the Windows build and its unit tests")? else {
+    let Some(toolchain) = toolchain("the Windows build and its unit tests") else {
         return Ok(Counts::SKIPPED);
     };
     windows::Executables::build(&toolchain)?;
@@ -39,7 +40,7 @@ pub fn unit(filter: Option<&str>) -> Result<Counts> {
 
 /// Plays the script of verbs on the real runhcs and on the simulator built for Windows.
 pub fn transcripts() -> Result<Counts> {
-    let Some(toolchain) = toolchain("the transcripts of Windows programs")? else {
+    let Some(toolchain) = toolchain("the transcripts of Windows programs") else {
         return Ok(Counts::SKIPPED);
     };
     windows::Executables::build(&toolchain)?;
@@ -52,7 +53,7 @@ pub fn transcripts() -> Result<Counts> {
 /// Runs the scenarios on each ground. `shared` says how a test finds the control plane and the executables.
 pub fn scenarios(filter: Option<&str>, shared: &dyn Fn(&mut Command)) -> Result<Counts> {
     let mut counts = Counts::default();
-    if toolchain("the scenarios on Windows nodes")?.is_none() {
+    if toolchain("the scenarios on Windows nodes").is_none() {
         return Ok(Counts::SKIPPED);
     }
     for ground in GROUNDS {
@@ -81,18 +82,32 @@ pub fn scenarios(filter: Option<&str>, shared: &dyn Fn(&mut Command)) -> Result<
     Ok(counts)
 }
 
-/// What Windows programs are built and run with; installs it where this is a CI job that may.
-fn toolchain(what: &str) -> Result<Option<Toolchain>> {
+/// What Windows programs are built and run with; says so loudly where it cannot be had.
+fn toolchain(what: &str) -> Option<Toolchain> {
+    static FOUND: OnceLock<Result<Toolchain>> = OnceLock::new();
+    match FOUND.get_or_init(find_or_install) {
+        Ok(toolchain) => Some(toolchain.clone()),
+        Err(why) => {
+            eprintln!("\n!!! SKIPPED: {what}: {why:#}\n");
+            None
+        }
+    }
+}
+
+/// Looks for it; installs it where this is a CI job that may.
+fn find_or_install() -> Result<Toolchain> {
     let missing = match Toolchain::find() {
-        Ok(toolchain) => return Ok(Some(toolchain)),
+        Ok(toolchain) => return Ok(toolchain),
         Err(missing) => missing,
     };
-    if std::env::var_os("CI").is_some() && binaries::on_path("apt-get") {
-        windows::install()?;
-        return Ok(Some(Toolchain::find()?));
+    let in_ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
+    if !in_ci || !binaries::on_path("apt-get") {
+        bail!("this machine has no {missing}");
     }
-    eprintln!("\n!!! SKIPPED: {what}: this machine has no {missing}\n");
-    Ok(None)
+    eprintln!("Installing {}: a minute", windows::PACKAGES.join(" "));
+    windows::install()
+        .with_context(|| format!("this machine has no {missing}, nor can it be installed"))?;
+    Toolchain::find().context("even now this machine lacks something")
 }
 
 /// A line of `tests/windows/skipped.txt`.
