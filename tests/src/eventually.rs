@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{Error, Result};
 
-/// How often the condition is looked at.
+/// How often the condition is looked at, if a look takes no time.
 const EVERY: Duration = Duration::from_millis(50);
 
 /// Looks again and again until `look` gives `Ok(Ok(value))`. `Ok(Err(state))` means "not yet, this is what I saw", and
@@ -23,6 +23,7 @@ where
 {
     let end = Instant::now() + deadline;
     loop {
+        let began = Instant::now();
         match look().await? {
             Ok(value) => return Ok(value),
             Err(state) if Instant::now() >= end => {
@@ -33,7 +34,8 @@ where
                     evidence,
                 });
             }
-            Err(_) => sleep(EVERY).await,
+            // A look that takes long (a process under wine) must not keep from its work what is waited for.
+            Err(_) => sleep(EVERY.max(2 * began.elapsed())).await,
         }
     }
 }

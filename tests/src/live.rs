@@ -131,13 +131,44 @@ impl Live {
 
     /// Waits until an Event with this reason is there.
     pub async fn has_event(&self, reason: hcs_crds::Reason) -> Result<Event> {
-        let what = format!("{} has an Event {}", self.name, reason.as_str());
+        let what = format!("an Event {}", reason.as_str());
+        self.has_event_such(&what, reason, |_| true).await
+    }
+
+    /// Waits until an Event with this reason is there whose message has these words in it.
+    pub async fn has_event_saying(&self, reason: hcs_crds::Reason, words: &str) -> Result<Event> {
+        let what = format!("an Event {} that says {words:?}", reason.as_str());
+        self.has_event_such(&what, reason, |event| {
+            event
+                .message
+                .as_ref()
+                .is_some_and(|text| text.contains(words))
+        })
+        .await
+    }
+
+    /// Waits until an Event with this reason was given so often; equal ones are one Event with a count.
+    pub async fn has_event_times(&self, reason: hcs_crds::Reason, times: i32) -> Result<Event> {
+        let what = format!("an Event {} {times} times", reason.as_str());
+        self.has_event_such(&what, reason, |event| {
+            let count = event.series.as_ref().and_then(|series| series.count);
+            count.unwrap_or(1) >= times
+        })
+        .await
+    }
+
+    async fn has_event_such(
+        &self,
+        what: &str,
+        reason: hcs_crds::Reason,
+        such: impl Fn(&Event) -> bool,
+    ) -> Result<Event> {
+        let what = format!("{} has {what}", self.name);
         let result = eventually(PATIENCE, &what, || async {
             let events = self.events().await?;
-            let found = events
-                .iter()
-                .find(|event| event.reason.as_deref() == Some(reason.as_str()))
-                .cloned();
+            let with_reason = |event: &&Event| event.reason.as_deref() == Some(reason.as_str());
+            let mut found = events.iter().filter(with_reason);
+            let found = found.find(|event| such(event)).cloned();
             Ok(found.ok_or_else(|| events.iter().map(line).collect::<Vec<_>>()))
         })
         .await;

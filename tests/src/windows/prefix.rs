@@ -240,8 +240,12 @@ fn environment(prefix: &Path) -> Vec<(OsString, OsString)> {
             "WINEDEBUG".into(),
             std::env::var_os("WINEDEBUG").unwrap_or_else(|| "-all".into()),
         ),
-        // Neither .NET nor a browser is wanted, and wine would offer to install them.
-        ("WINEDLLOVERRIDES".into(), "mscoree,mshtml=".into()),
+        // Neither .NET nor a browser is wanted, and wine would offer to install them; nor is there a desktop with a menu.
+        // A console that nobody sees would be a process more for each program that an agent starts.
+        (
+            "WINEDLLOVERRIDES".into(),
+            "mscoree,mshtml,winemenubuilder.exe,conhost.exe=".into(),
+        ),
     ]
 }
 

@@ -32,8 +32,9 @@ async fn a_finished_object_is_deleted_when_its_time_is_over() -> Result {
     restarted
         .says(conditions::READY, "False", Reason::WaitingForBackoff)
         .await?;
+    kept.has_event(Reason::Completed).await?;
+    restarted.has_event(Reason::ContainerFailed).await?;
     running.becomes(Phase::Running).await?;
-    scenario.activity(&node, 1).await?;
     scenario.is_at_rest_on(&node).await?;
     assert_eq!(node.containers()?.len(), 3);
     scenario.leaves_nothing_on(&node).await

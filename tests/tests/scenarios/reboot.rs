@@ -56,7 +56,6 @@ async fn after_a_reboot_each_container_is_as_it_should_be() -> Result {
         assert_eq!(end.initiator, Initiator::Node);
         assert_eq!(end.reason.as_deref(), Some(Reason::NodeRebooted.as_str()));
     }
-    scenario.activity(&node, 1).await?;
     scenario.is_at_rest_on(&node).await?;
     scenario.leaves_nothing_on(&node).await
 }

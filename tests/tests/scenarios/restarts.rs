@@ -114,6 +114,7 @@ async fn a_container_that_ends_too_often_is_given_up_until_it_is_asked_for_again
     let status = web.status().await?;
     assert_eq!((status.attempt, status.restart_count), (Some(2), 1));
     assert_eq!(status.phase, Phase::Failed);
+    web.has_event_times(Reason::ContainerFailed, 2).await?;
     scenario.is_at_rest_on(&node).await?;
     // Asked for again it has all its tries anew.
     web.patch_spec(json!({"restartRequest": "1"})).await?;
@@ -158,7 +159,6 @@ async fn a_restart_request_makes_a_container_anew_once() -> Result {
     let after = web.becomes(Phase::Running).await?.status.unwrap();
     assert_eq!((after.attempt, after.restart_count), (Some(2), 0));
     assert_ne!(after.pid, before.pid);
-    scenario.activity(&node, 1).await?;
     scenario.is_at_rest_on(&node).await?;
     node.agent().crash_and_restart().await?;
     scenario.activity(&node, 2).await?;

@@ -1,18 +1,19 @@
 //! Where the script is played: the real runhcs under wine, the simulator under wine, or the simulator on Linux.
 
 use std::fs;
-use std::io::{BufReader, Read, Seek};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hcs_tests::binaries::Workspace;
-use hcs_tests::windows::{self, Executables, Prefix, Toolchain};
+use hcs_tests::windows::{self, Executables, PROBE, Toolchain};
 use runhcs_sim::{Action, Fault, PauseProcessIsolation, Point, Settings, ShimStdio, SimNode};
 use serde_json::Value;
 
 use crate::Result;
 use crate::patience::{end_of, line_of, wait_until};
+use crate::runner::{Job, Windows};
 
 /// A node without an agent.
 pub struct Machine {
@@ -20,7 +21,7 @@ pub struct Machine {
     pub work: PathBuf,
     runhcs: PathBuf,
     workload: PathBuf,
-    windows: Option<Prefix>,
+    windows: Option<Windows>,
     sim: Option<SimNode>,
     /// Variables for the emulation of the Host Compute Service.
     emulation: Mutex<Vec<(&'static str, String)>>,
@@ -30,8 +31,8 @@ impl Machine {
     /// The real runhcs, on the emulated Host Compute Service.
     pub fn real(dir: &Path, toolchain: &Toolchain) -> Result<Self> {
         let workload = Executables::build(toolchain)?.workload();
-        let prefix = Prefix::new(toolchain, &dir.join("wine"))?;
-        Self::new(dir, windows::runhcs()?, workload, Some(prefix), None)
+        let machine = Windows::new(toolchain, &dir.join("wine"))?;
+        Self::new(dir, windows::runhcs()?, workload, Some(machine), None)
     }
 
     /// The simulator on Linux.
@@ -44,18 +45,24 @@ impl Machine {
     /// The simulator built for Windows.
     pub fn simulated_on_windows(dir: &Path, toolchain: &Toolchain) -> Result<Self> {
         let executables = Executables::build(toolchain)?;
-        let prefix = Prefix::new(toolchain, &dir.join("wine"))?;
+        let machine = Windows::new(toolchain, &dir.join("wine"))?;
         let sim = SimNode::install(&dir.join("node"), &executables.simulator())?;
         let runhcs = sim.executable().with_extension("exe");
         fs::hard_link(sim.executable(), &runhcs)?;
-        Self::new(dir, runhcs, executables.workload(), Some(prefix), Some(sim))
+        Self::new(
+            dir,
+            runhcs,
+            executables.workload(),
+            Some(machine),
+            Some(sim),
+        )
     }
 
     fn new(
         dir: &Path,
         runhcs: PathBuf,
         workload: PathBuf,
-        windows: Option<Prefix>,
+        windows: Option<Windows>,
         sim: Option<SimNode>,
     ) -> Result<Self> {
         let work = dir.canonicalize()?.join("work");
@@ -91,27 +98,31 @@ impl Machine {
         self.path(&self.workload)
     }
 
-    /// One call of runhcs, with the work folder as its current one.
+    /// One call of runhcs, with the work folder as its current one. To files, as clients do: a pipe would be held by what
+    /// runhcs leaves running.
     pub fn runhcs(&self, args: &[String]) -> Result<Output> {
-        let mut command = self.command(args);
-        // To files, as clients do: a pipe would be held by what runhcs leaves running. To new ones: wine hands a program's
-        // standard error on to all that it starts, and a process of a container that is killed may say there, as its last
-        // word, that its server has left it ("wine client error").
-        let mut files = [tempfile::tempfile()?, tempfile::tempfile()?];
-        command
-            .stdout(files[0].try_clone()?)
-            .stderr(files[1].try_clone()?);
-        let status = end_of(command.spawn()?, &format!("runhcs {args:?}"))?;
-        let mut read = [Vec::new(), Vec::new()];
-        for (file, bytes) in files.iter_mut().zip(&mut read) {
-            file.rewind()?;
-            file.read_to_end(bytes)?;
-        }
-        let [stdout, stderr] = read;
+        let files = [self.work.join("../stdout"), self.work.join("../stderr")];
+        let status = if let Some(windows) = &self.windows {
+            let emulation = self.emulation();
+            let variable = emulation.last();
+            windows.run(&Job {
+                program: &self.runhcs,
+                args,
+                files: &files,
+                folder: &self.work,
+                variable: variable.map(|(name, value)| (*name, value.as_str())),
+            })?
+        } else {
+            let mut command = self.command(args);
+            command
+                .stdout(fs::File::create(&files[0])?)
+                .stderr(fs::File::create(&files[1])?);
+            end_of(command.spawn()?, &format!("runhcs {args:?}"))?
+        };
         Ok(Output {
             status,
-            stdout,
-            stderr,
+            stdout: fs::read(&files[0])?,
+            stderr: fs::read(&files[1])?,
         })
     }
 
@@ -276,9 +287,6 @@ impl Machine {
         Ok(names)
     }
 }
-
-/// `probe.exe` of `tests/windows/wine-hcs`, where its `build.sh` puts it.
-const PROBE: &str = r"C:\windows\probe.exe";
 
 /// A shim whose end is waited for.
 pub struct Watch<'a> {

@@ -9,6 +9,7 @@ mod machine;
 mod neutral;
 mod patience;
 mod player;
+mod runner;
 mod script;
 
 use std::fmt::Write as _;

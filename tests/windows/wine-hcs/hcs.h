@@ -118,6 +118,7 @@ DWORD proc_ended(struct proc *p);  /* records the end, returns the exit code; ta
 HR launch(struct sys *s, const WCHAR *params, struct sproc *sp, HANDLE ours[3], HANDLE *process);
 /* notify.c */
 void sys_post(struct sys *s, enum notification what);
+void sys_end_said(struct sys *s);
 
 /* ---- text.c: environment, log, strings ----------------------------------- */
 

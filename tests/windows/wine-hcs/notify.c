@@ -9,6 +9,7 @@ struct callback {
     notify_fn    fn;
     void        *ctx;
     HANDLE       stop, post, thread;
+    HANDLE       said;             /* set when the system's end has been said */
 };
 
 #define N_PROCESS_EXITED 0x00010000
@@ -22,6 +23,24 @@ void sys_post(struct sys *s, enum notification what)
     LeaveCriticalSection(&s->cs);
 }
 
+/*
+ * Waits until the system's end has been said to this process.  A caller that
+ * only waits for that with nothing else to do, as "delete --force" is, would
+ * be ended by Go's runtime ("all goroutines are asleep"), which does not know
+ * that a thread of ours is about to call it.
+ */
+void sys_end_said(struct sys *s)
+{
+    HANDLE said = NULL;
+
+    EnterCriticalSection(&s->cs);
+    if (s->cb) DuplicateHandle(GetCurrentProcess(), s->cb->said, GetCurrentProcess(), &said, SYNCHRONIZE, FALSE, 0);
+    LeaveCriticalSection(&s->cs);
+    if (!said) return;
+    WaitForSingleObject(said, INFINITE);
+    CloseHandle(said);
+}
+
 static DWORD CALLBACK sys_watch(void *arg)
 {
     struct callback *cb = arg;
@@ -33,6 +52,7 @@ static DWORD CALLBACK sys_watch(void *arg)
     for (;;) {
         switch (WaitForMultipleObjects(n, h, FALSE, INFINITE)) {
         case WAIT_OBJECT_0:
+            SetEvent(cb->said);                    /* never will be */
             return 0;
         case WAIT_OBJECT_0 + 1:
             EnterCriticalSection(&s->cs);
@@ -46,8 +66,10 @@ static DWORD CALLBACK sys_watch(void *arg)
             n = 2;                                 /* said once */
             log_line("notify SystemExited %ls", s->sh->id);
             cb->fn(N_EXITED, cb->ctx, 0, NULL);
+            SetEvent(cb->said);
             break;
         default:
+            SetEvent(cb->said);
             return 1;
         }
     }
@@ -74,6 +96,7 @@ static struct callback *cb_new(notify_fn fn, void *ctx)
     cb->ctx = ctx;
     cb->stop = CreateEventW(NULL, TRUE, FALSE, NULL);
     cb->post = CreateEventW(NULL, FALSE, FALSE, NULL);
+    cb->said = CreateEventW(NULL, TRUE, FALSE, NULL);
     return cb;
 }
 
@@ -91,6 +114,7 @@ static void cb_stop(struct callback *cb)
     CloseHandle(cb->thread);
     CloseHandle(cb->stop);
     CloseHandle(cb->post);
+    CloseHandle(cb->said);
     free(cb);
 }
 

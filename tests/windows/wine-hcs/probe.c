@@ -11,6 +11,12 @@
  * exits with 0 if there is such a process, else with 1.
  *   probe kill PID
  * ends a process at once, as a crash would (exit code 1).
+ *   probe serve
+ * runs one command after the other: each is a line on stdin of five fields,
+ * parted by the character 1F: the files for stdout and stderr, the folder, a
+ * variable (NAME=VALUE or nothing) and the command line.  Says "exit code N"
+ * for each.  Unlike a program that is started from Linux, such a command has a
+ * stderr of its own: wine's complaints go to that of "probe serve".
  *   probe capture COMMANDLINE
  * runs a command as a Windows client would that collects its output: stdin
  * NUL, stdout and stderr one anonymous pipe, read to its end.  Prints the
@@ -62,6 +68,63 @@ static int capture(char *cmd)
     return (int)code;
 }
 
+static HANDLE inheritable(const WCHAR *name, DWORD access, DWORD how)
+{
+    SECURITY_ATTRIBUTES sa = { sizeof sa, NULL, TRUE };
+    return CreateFileW(name, access, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, &sa, how,
+                       FILE_ATTRIBUTE_NORMAL, NULL);
+}
+
+/* Runs the command of one line; -1 if it cannot be started. */
+static long run(WCHAR *line)
+{
+    STARTUPINFOW si = { .cb = sizeof si };
+    PROCESS_INFORMATION pi;
+    WCHAR *field[5], *value = NULL;
+    DWORD code;
+    BOOL started;
+    int i;
+
+    for (i = 0; i < 5; i++) {
+        field[i] = line;
+        if (i < 4 && !(line = wcschr(line, 0x1f))) return -1;
+        if (i < 4) *line++ = 0;
+    }
+    if (*field[3] && (value = wcschr(field[3], '='))) {
+        *value++ = 0;
+        SetEnvironmentVariableW(field[3], value);
+    }
+    si.dwFlags = STARTF_USESTDHANDLES;
+    si.hStdInput = inheritable(L"NUL", GENERIC_READ, OPEN_EXISTING);
+    si.hStdOutput = inheritable(field[0], GENERIC_WRITE, CREATE_ALWAYS);
+    si.hStdError = inheritable(field[1], GENERIC_WRITE, CREATE_ALWAYS);
+    started = CreateProcessW(NULL, field[4], NULL, NULL, TRUE, DETACHED_PROCESS, NULL, field[2], &si, &pi);
+    if (value) SetEnvironmentVariableW(field[3], NULL);
+    CloseHandle(si.hStdInput);
+    CloseHandle(si.hStdOutput);
+    CloseHandle(si.hStdError);
+    if (!started) return -1;
+    CloseHandle(pi.hThread);
+    WaitForSingleObject(pi.hProcess, INFINITE);
+    GetExitCodeProcess(pi.hProcess, &code);
+    CloseHandle(pi.hProcess);
+    return (long)code;
+}
+
+static int serve(void)
+{
+    static char line[65536];
+    static WCHAR wide[65536];
+
+    while (fgets(line, sizeof line, stdin)) {
+        line[strcspn(line, "\r\n")] = 0;
+        MultiByteToWideChar(CP_UTF8, 0, line, -1, wide, 65536);
+        printf("exit code %lu\n", (unsigned long)run(wide));
+        fflush(stdout);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     char buf[1024], cwd[MAX_PATH], foo[100] = "", host[100] = "", secret[100] = "";
@@ -90,6 +153,7 @@ int main(int argc, char **argv)
         return h && TerminateProcess(h, 1) ? 0 : 1;
     }
     if (argc == 3 && !strcmp(argv[1], "capture")) return capture(argv[2]);
+    if (argc == 2 && !strcmp(argv[1], "serve")) return serve();
     if (argc < 4) return 99;
     ticks = atoi(argv[2]);
     code = (int)strtoul(argv[3], NULL, 0);

@@ -233,6 +233,7 @@ static HR sys_stop(struct sys *s, BOOL graceful)
     else if (graceful && s->sh->state != ST_RUNNING) hr = HR_INVALID_STATE;
     else sys_end(s);
     sys_unlock(s);
+    if (hr == HR_PENDING) sys_end_said(s);
     return hr;
 }
 

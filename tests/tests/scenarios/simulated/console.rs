@@ -50,7 +50,9 @@ async fn a_console_has_its_size_from_create_on_and_after_each_change_and_restart
         .await?;
     node.agent().start_again()?;
     has_size(&node, &shell, 100, 40, 2).await?;
-    scenario.activity(&node, 1).await?;
+    shell
+        .has_event_saying(Reason::Resized, "100 columns")
+        .await?;
     scenario.is_at_rest_on(&node).await?;
     scenario.leaves_nothing_on(&node).await
 }
