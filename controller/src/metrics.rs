@@ -39,6 +39,46 @@ pub struct Metrics {
     watch_failures: Counter,
     watch_starts: Counter,
     node: NodeMetrics,
+    controller: ControllerMetrics,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ActionLabels {
+    action: &'static str,
+    result: &'static str,
+}
+
+/// What the cluster's controller counts.
+#[derive(Clone, Default)]
+struct ControllerMetrics {
+    leads: Gauge,
+    silent: Gauge,
+    gone: Gauge,
+    actions: Family<ActionLabels, Counter>,
+}
+
+impl ControllerMetrics {
+    fn registered_in(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let m = &metrics;
+        registry.register("leader", "Whether this controller leads", m.leads.clone());
+        registry.register(
+            "silent_nodes",
+            "Nodes whose agent has not renewed its Lease in time",
+            m.silent.clone(),
+        );
+        registry.register(
+            "gone_nodes",
+            "Node names whose Node is gone for good",
+            m.gone.clone(),
+        );
+        registry.register(
+            "controller_actions",
+            "What the controller did, by result",
+            m.actions.clone(),
+        );
+        metrics
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -153,6 +193,7 @@ impl Default for Metrics {
             watch_starts.clone(),
         );
         let node = NodeMetrics::registered_in(&mut registry);
+        let controller = ControllerMetrics::registered_in(&mut registry);
         Self {
             registry: Arc::new(Mutex::new(registry)),
             calls,
@@ -161,6 +202,7 @@ impl Default for Metrics {
             watch_failures,
             watch_starts,
             node,
+            controller,
         }
     }
 }
@@ -206,6 +248,24 @@ impl Metrics {
     pub fn disk_room(&self, free: u64, total: u64) {
         self.node.disk_free.set(gauge(free));
         self.node.disk_total.set(gauge(total));
+    }
+
+    /// Says whether this controller leads.
+    pub fn leads(&self, leads: bool) {
+        self.controller.leads.set(leads.into());
+    }
+
+    /// Says how many nodes are silent, and how many are gone.
+    pub fn nodes(&self, silent: u32, gone: u32) {
+        self.controller.silent.set(silent.into());
+        self.controller.gone.set(gone.into());
+    }
+
+    /// Counts what the controller did.
+    pub fn controller_acted(&self, action: &'static str, succeeded: bool) {
+        let ResultLabel { result } = result_label(succeeded);
+        let labels = ActionLabels { action, result };
+        self.controller.actions.get_or_create(&labels).inc();
     }
 
     /// Counts a renewal of the node's Lease.

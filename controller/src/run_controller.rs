@@ -8,9 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
+use crate::controller::leader::{Election, Elector};
 use crate::metrics::Metrics;
 use crate::settings::LogFormat;
 use crate::{controller, http, kube_client, shutdown, telemetry};
+
+/// Renewals are half a second apart, then.
+const SHORTEST_LEASE: Duration = Duration::from_secs(4);
 
 /// The controller's settings.
 #[derive(clap::Args, Debug)]
@@ -19,6 +23,22 @@ pub struct Args {
     #[arg(long, env = "HCS_OPERATOR_PATIENCE", value_name = "TIME", default_value = "30s",
           value_parser = humantime::parse_duration)]
     patience: Duration,
+    /// The operator's namespace, where the agents' Leases and the controller's own are kept.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "hcs-operator-system")]
+    namespace: String,
+    /// Who this process is in the controller's Lease, for people. Default: the machine's name.
+    #[arg(long, env = "POD_NAME")]
+    identity: Option<String>,
+    /// How long the leader's Lease lasts: after a leader that was killed, another one acts that
+    /// much later. A leader that cannot renew it stops at two thirds of that.
+    #[arg(long, env = "HCS_OPERATOR_LEADER_LEASE_DURATION", value_name = "TIME", default_value = "15s",
+          value_parser = humantime::parse_duration)]
+    leader_lease_duration: Duration,
+    /// How long a Node must be absent from the cluster, and its agent silent, before it is gone for
+    /// good: then objects that are being deleted are let go without it.
+    #[arg(long, env = "HCS_OPERATOR_NODE_GONE_AFTER", value_name = "TIME", default_value = "15m",
+          value_parser = humantime::parse_duration)]
+    node_gone_after: Duration,
     /// Where /healthz, /readyz and /metrics are served.
     #[arg(
         long,
@@ -60,17 +80,44 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(args: Args) -> anyhow::Result<()> {
+    if args.leader_lease_duration < SHORTEST_LEASE {
+        bail!("--leader-lease-duration: must be at least {SHORTEST_LEASE:?}");
+    }
     let client = kube_client::connect().await?;
     let listener = http::listen(args.http_address, args.http_address_file.as_deref())
         .await
         .with_context(|| format!("--http-address {}", args.http_address))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "controller started");
+    let metrics = Metrics::default();
+    let election = Election {
+        namespace: args.namespace.clone(),
+        name: args.identity.unwrap_or_else(machine_name),
+        duration: args.leader_lease_duration,
+    };
+    let elector = Elector::new(client.clone(), election);
+    let settings = controller::Settings {
+        namespace: args.namespace,
+        patience: args.patience,
+        node_gone_after: args.node_gone_after,
+    };
     tokio::select! {
-        () = controller::run(client, args.patience) => bail!("the controller ended by itself"),
-        served = http::serve(listener, Arc::new(|| Ok(())), Metrics::default()) => {
+        () = controller::run(client, &settings, &elector, &metrics) => {
+            bail!("the controller ended by itself")
+        }
+        served = http::serve(listener, Arc::new(|| Ok(())), metrics.clone()) => {
             served.context("failed to serve the probes")?;
         }
         () = shutdown::requested() => tracing::info!("told to stop"),
     }
+    // Nothing is done any more by now, so another may.
+    elector.resign().await;
     Ok(())
+}
+
+fn machine_name() -> String {
+    let variables = ["HOSTNAME", "COMPUTERNAME"];
+    let name = variables
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok());
+    name.unwrap_or_else(|| "hcs-operator-controller".into())
 }

@@ -271,7 +271,17 @@ pub async fn start_controller(
     executables: &binaries::Workspace,
     args: &[String],
 ) -> Result<Operator> {
-    let dir = control_plane.dir().join("controller");
+    start_replica(control_plane, executables, "controller", args).await
+}
+
+/// One of several controllers, each with a name of its own. Waits until it is ready, which it is whether it leads or not.
+pub async fn start_replica(
+    control_plane: &ControlPlane,
+    executables: &binaries::Workspace,
+    name: &str,
+    args: &[String],
+) -> Result<Operator> {
+    let dir = control_plane.dir().join(name);
     std::fs::create_dir_all(&dir)
         .map_err(|source| Error::file("create the folder", &dir, source))?;
     let kubeconfig = dir.join("kubeconfig");
@@ -279,7 +289,7 @@ pub async fn start_controller(
         .controller_access()
         .await?
         .write_kubeconfig(&kubeconfig)?;
-    let spawn = Spawn::new("controller", executables.operator(), &control_plane.logs())
+    let spawn = Spawn::new(name, executables.operator(), &control_plane.logs())
         .arg("controller")
         .arg("--http-address-file")
         .arg(dir.join("http-address"))

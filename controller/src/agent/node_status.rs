@@ -19,6 +19,7 @@ use super::relist::Health;
 use super::runtime::Runtime;
 use crate::kube_client::ApiError;
 
+mod abilities;
 mod disk;
 mod facts;
 mod status;
@@ -55,6 +56,7 @@ pub async fn keep<R: Runtime>(
         node,
         settings,
         os_build: crate::platform::os_build(),
+        witnessed: abilities::Witnessed::default(),
     };
     tokio::join!(look_on(client, node, sender), page.write_when_changed(seen));
 }
@@ -82,17 +84,20 @@ struct Page<'a, R> {
     node: &'a str,
     settings: &'a PageSettings,
     os_build: String,
+    witnessed: abilities::Witnessed,
 }
 
 impl<R: Runtime> Page<'_, R> {
     async fn write_when_changed(&self, mut seen: watch::Receiver<Seen>) {
         let mut health = self.ctx.relist.health();
         let mut contact = self.ctx.contact.subscribe();
+        let mut abilities = self.ctx.capabilities.subscribe();
         let mut written: Option<HcsNode> = None;
         let mut last: Option<Instant> = None;
         loop {
             health.borrow_and_update();
             contact.borrow_and_update();
+            abilities.borrow_and_update();
             let object = seen.borrow_and_update().clone();
             if let Some(object) = object.filter(|_| self.is_known()) {
                 let newest = newest(object.as_deref(), written.as_ref());
@@ -116,13 +121,16 @@ impl<R: Runtime> Page<'_, R> {
                 _ = health.changed() => {}
                 _ = contact.changed() => {}
                 _ = seen.changed() => {}
+                _ = abilities.changed() => {}
             }
         }
     }
 
     /// Whether the agent knows its node: before the first lists there is nothing to say.
     fn is_known(&self) -> bool {
-        self.ctx.is_synced() && *self.ctx.relist.health().borrow() != Health::Unknown
+        self.ctx.is_synced()
+            && self.ctx.capabilities.is_probed()
+            && *self.ctx.relist.health().borrow() != Health::Unknown
     }
 
     async fn write(&self, exists: bool, status: &HcsNodeStatus) -> Result<HcsNode, ApiError> {

@@ -3,7 +3,9 @@
 #![cfg(test)]
 
 mod api_server_away;
+mod leaders;
 mod nobody_there;
+mod silent_nodes;
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use hcs_crds::{ContainerCounts, HcsContainer, Phase, RunhcsInfo};
 
 use super::status::Facts;
-use super::{Page, disk};
+use super::{Page, abilities, disk};
 use crate::agent::runtime::Runtime;
 
 impl<R: Runtime> Page<'_, R> {
@@ -15,15 +15,19 @@ impl<R: Runtime> Page<'_, R> {
         if let Ok(room) = &room {
             ctx.metrics.disk_room(room.free, room.total);
         }
+        for object in &objects {
+            self.witnessed.note(object);
+        }
+        let known = ctx.capabilities.subscribe().borrow().clone();
         Facts {
             runhcs: RunhcsInfo {
                 path: self.settings.runhcs.clone(),
-                version: None,
+                version: known.version.clone(),
             },
             os_build: Some(self.os_build.clone()),
             boot_id: ctx.boot_id.clone(),
-            capabilities: Vec::new(),
-            defect: None,
+            capabilities: abilities::capabilities(&known, &self.witnessed),
+            defect: known.defect().map(ToString::to_string),
             containers: counts(objects.iter().map(|object| phase(object))),
             inventory: ctx.inventory.borrow().clone(),
             health: ctx.relist.health().borrow().clone(),
