@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use hcs_tests::binaries::{self, Workspace};
-use hcs_tests::{ControlPlane, control_plane};
+use hcs_tests::{ControlPlane, control_plane, helm};
 use runhcs_sim::SimNode;
 
 use crate::args::{self, Part};
@@ -18,8 +18,8 @@ use crate::{interrupt, stack};
 /// Scenarios mostly wait: more of them at once than there are processors.
 const SCENARIO_THREADS: &str = "8";
 
-/// Where in the shared control plane's folder scenarios have one of their own.
-const OWN: &str = "own";
+/// Where in the shared control plane's folder some tests have one of their own.
+const OWN: [&str; 2] = ["own", "chart"];
 
 /// How many tests passed, failed and were skipped. A check that failed counts as a failed test.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -160,6 +160,8 @@ fn unit(filter: Option<&str>) -> Result<Counts> {
 
 /// The integration tests: the scenarios, and the others.
 fn scenarios(filter: Option<&str>) -> Result<Counts> {
+    // The first time this takes minutes, in which no test should seem to hang.
+    helm::program()?;
     on_a_control_plane(|shared| {
         let mut cargo = checks::cargo(&["test", "--workspace", "--no-fail-fast", "--test", "*"]);
         cargo
@@ -197,16 +199,21 @@ fn on_a_control_plane(
     let runtime = tokio::runtime::Runtime::new().context("failed to start the async runtime")?;
     let dir = binaries::target_folder()?.join("scenarios/shared");
     // A run that was killed may have left its nodes' containers running.
-    let own = dir.join(OWN);
+    let own = OWN.map(|own| dir.join(own));
     stack::remove_old_nodes(&dir)?;
-    stack::remove_old_nodes(&own)?;
+    for own in &own {
+        stack::remove_old_nodes(own)?;
+    }
     let control_plane = runtime.block_on(ControlPlane::start(&dir))?;
     let tests = tests(&|command| {
         command
             .env(control_plane::SHARED, &dir)
             .env(binaries::BIN_DIR, executables.folder());
     });
-    let left = leftovers(&dir)? | leftovers(&own)?;
+    let mut left = leftovers(&dir)?;
+    for own in &own {
+        left |= leftovers(own)?;
+    }
     interrupt::go_on()?;
     control_plane.all_running()?;
     let mut counts = tests?;

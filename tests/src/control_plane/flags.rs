@@ -70,6 +70,8 @@ pub fn api_server(
         ),
         format!("--token-auth-file={}", pki.join("tokens.csv").display()),
         "--authorization-mode=Node,RBAC".to_owned(),
+        // As every distribution has it: HostProcess containers count as privileged.
+        "--allow-privileged=true".to_owned(),
         "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
         format!("--service-account-issuer={issuer}"),
         format!(
