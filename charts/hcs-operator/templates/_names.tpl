@@ -67,5 +67,5 @@ app.kubernetes.io/component: {{ . }}
 {{/* The agents' settings file. */}}
 {{- define "hcs-operator.settings" -}}
 {{- $address := ternary (dict "httpAddress" "0.0.0.0:9640") (dict) .Values.metrics.enabled }}
-{{- toYaml (merge (dict) .Values.agent.settings $address) }}
+{{- toYaml (merge (dict "namespace" .Release.Namespace) .Values.agent.settings $address) }}
 {{- end }}
