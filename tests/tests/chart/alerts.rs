@@ -11,7 +11,7 @@ use crate::objects::only;
 /// The expressions of all alerts.
 fn expressions() -> Vec<String> {
     let objects = Values::named("monitored").objects().unwrap();
-    let groups = only(&objects, "PrometheusRule")["spec"]["groups"].clone();
+    let groups = only(&objects, "PrometheusRule", "hcs-operator")["spec"]["groups"].clone();
     let rules = groups
         .as_array()
         .unwrap()

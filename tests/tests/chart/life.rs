@@ -12,7 +12,12 @@ use crate::chart::folder;
 use crate::stage::Stage;
 
 const RELEASE: &str = "hcs-operator";
-const ROOTS: &str = r"agent.settings.layerRoots={C:\\hcs\\layers}";
+/// Where simulated nodes have their layers. The values' schema, rightly, knows folders of Windows alone.
+const ROOTS: [&str; 3] = [
+    "--skip-schema-validation",
+    "--set",
+    "agent.settings.layerRoots={/}",
+];
 const DAEMON_SET: [&str; 4] = ["daemonset", "hcs-operator-agent", "--namespace", NAMESPACE];
 const CRD: [&str; 2] = ["crd", "hcscontainers.hcs-operator.dev"];
 
@@ -25,15 +30,8 @@ fn helm(stage: &Stage, verb: &str, chart: &Path, more: &[&str]) -> Result<String
         "--namespace",
         NAMESPACE,
     ];
-    let waiting = [
-        "--create-namespace",
-        "--wait",
-        "--timeout",
-        "60s",
-        "--set",
-        ROOTS,
-    ];
-    stage.helm.run([&args[..], &waiting, more].concat())
+    let waiting = ["--create-namespace", "--wait", "--timeout", "60s"];
+    stage.helm.run([&args[..], &waiting, &ROOTS, more].concat())
 }
 
 fn image(stage: &Stage) -> String {
@@ -75,7 +73,7 @@ impl Watched {
     async fn is_untouched(&self, node: &Node) -> Result {
         let status = self.live.becomes_ready().await?.status.unwrap_or_default();
         assert_eq!(identity(&status), self.identity);
-        assert!(node.has_process(status.pid.unwrap().try_into().unwrap()));
+        assert!(node.has_process(status.pid.unwrap()));
         let calls = node.calls_about(&self.live)?;
         let mut verbs: Vec<&str> = calls.iter().map(|call| call.verb.as_str()).collect();
         verbs.retain(|verb| *verb != "ps");
@@ -235,6 +233,19 @@ async fn kustomize_installs_all_that_an_agent_needs_and_takes_it_away_again() ->
     let manifests = binaries::workspace().join("manifests");
     let manifests = manifests.to_str().unwrap();
     stage.kubectl(&["apply", "--server-side", "-k", manifests]);
+    let policy = [
+        "patch",
+        "configmap",
+        "hcs-operator-host-policy",
+        "--namespace",
+        NAMESPACE,
+    ];
+    let roots = [
+        "--type=merge",
+        "--patch",
+        r#"{"data": {"layerRoots": "/"}}"#,
+    ];
+    stage.kubectl(&[&policy[..], &roots].concat());
     let scenario = Scenario::on(stage.control_plane.clone(), "kustomize").await?;
     let node = scenario.node().await?;
     for part in [

@@ -70,8 +70,11 @@ fn without_marks(metadata: &mut Value) {
 
 fn without_hash(object: &mut Value, path: &str) {
     let map = object["kind"] == "ConfigMap" || path != "/metadata/name";
-    if let Some(name) = object.pointer_mut(path).filter(|_| map) {
-        assert!(name.as_str().unwrap().starts_with(SETTINGS), "{name}");
+    let name = object.pointer_mut(path).filter(|name| {
+        let name = name.as_str().unwrap_or_default();
+        map && name.starts_with(&format!("{SETTINGS}-"))
+    });
+    if let Some(name) = name {
         *name = SETTINGS.into();
     }
 }

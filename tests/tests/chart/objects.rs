@@ -19,10 +19,11 @@ pub fn name(object: &Value) -> String {
     format!("{} {namespace}/{name}", text(&object["kind"]))
 }
 
-/// The only object of this kind.
-pub fn only<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
-    let found: Vec<&Value> = objects.iter().filter(|it| it["kind"] == kind).collect();
-    assert_eq!(found.len(), 1, "objects of the kind {kind}");
+/// The only object of this kind and name.
+pub fn only<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
+    let is = |it: &&Value| it["kind"] == kind && it["metadata"]["name"] == name;
+    let found: Vec<&Value> = objects.iter().filter(is).collect();
+    assert_eq!(found.len(), 1, "objects {kind} {name}");
     found[0]
 }
 

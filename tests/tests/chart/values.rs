@@ -97,7 +97,7 @@ fn keys(value: &Value) -> Vec<String> {
 
 fn settings_file(values: &str) -> String {
     let objects = Values::named(values).objects().unwrap();
-    let map = only(&objects, "ConfigMap");
+    let map = only(&objects, "ConfigMap", "hcs-operator-agent");
     map["data"]["settings.yaml"].as_str().unwrap().to_owned()
 }
 
