@@ -1,11 +1,13 @@
 //! What the roles in `manifests/` must never have, whatever a cluster makes of them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use hcs_tests::{ControlPlane, binaries, eventually};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use kube::Api;
+use regex::Regex;
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -138,6 +140,43 @@ fn roles_are_bound_to_the_two_service_accounts_alone_and_those_of_people_to_nobo
         // A role of its own each: what the controller may is no agent's business.
         assert_eq!(subjects[0]["name"], binding["roleRef"]["name"], "{binding}");
     }
+}
+
+/// The distinct texts that a pattern's first group finds in a file of the repository.
+fn found(file: &str, pattern: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(binaries::workspace().join(file)).unwrap();
+    let pattern = Regex::new(pattern).unwrap();
+    pattern
+        .captures_iter(&text)
+        .map(|found| found[1].to_owned())
+        .collect()
+}
+
+#[test]
+fn the_parameters_of_the_host_policy_are_the_agents_settings_in_policy_chart_and_documents() {
+    let policy = found(
+        "manifests/policy/host-policy.yaml",
+        r"variables\.data\[\??'(\w+)'\]",
+    );
+    assert!(policy.len() >= 10, "{policy:?}");
+    let settings = found("docs/settings.md", r"\| `--[^|]*\|[^|]*\| `(\w+)` \|");
+    let unknown: Vec<_> = policy.difference(&settings).collect();
+    assert!(unknown.is_empty(), "no settings of the agent: {unknown:?}");
+    let chart = "charts/hcs-operator/templates/policy/host-policy-parameters.yaml";
+    let named = found(
+        chart,
+        r#"["{.]((?:\w+Roots)|allowed\w+|allow\w+|hostAccess|max\w+)\b"#,
+    );
+    assert_eq!(named, policy, "{chart}");
+    let doc = std::fs::read_to_string(binaries::workspace().join("docs/security.md")).unwrap();
+    let undocumented: Vec<_> = policy
+        .iter()
+        .filter(|key| !doc.contains(&format!("`{key}`")))
+        .collect();
+    assert!(
+        undocumented.is_empty(),
+        "not in docs/security.md: {undocumented:?}"
+    );
 }
 
 #[test]
