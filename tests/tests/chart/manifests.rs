@@ -118,6 +118,24 @@ fn the_manifests_name_the_images_of_this_version() {
     }
 }
 
+#[test]
+fn the_chart_and_the_images_are_of_this_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    let read = |file| std::fs::read_to_string(binaries::workspace().join(file)).unwrap();
+    let chart: Value = serde_yaml_ng::from_str(&read("charts/hcs-operator/Chart.yaml")).unwrap();
+    assert_eq!(chart["version"], version);
+    assert_eq!(chart["appVersion"], version);
+    let images = chart["annotations"]["artifacthub.io/images"]
+        .as_str()
+        .unwrap();
+    assert_eq!(
+        images.matches(&format!(":{version}\n")).count(),
+        2,
+        "{images}"
+    );
+    assert!(read("docker-bake.hcl").contains(&format!("\"{version}\"")));
+}
+
 #[tokio::test]
 async fn every_feature_has_a_sample_that_the_api_server_takes() {
     let control_plane = ControlPlane::shared().await.unwrap();
