@@ -4,7 +4,10 @@ use std::path::Path;
 use std::process::Command;
 
 use hcs_crds::{HcsContainerStatus, Phase};
+use hcs_tests::binaries::Workspace;
 use hcs_tests::control_plane::NAMESPACE;
+use hcs_tests::node::start_controller;
+use hcs_tests::operator::Operator;
 use hcs_tests::{Container, Live, Node, Result, Scenario, binaries};
 use serde_json::{Value, json};
 
@@ -226,6 +229,21 @@ fn who_the_pod_is(stage: &Stage, node: &Node) -> Value {
     who["status"]["userInfo"].clone()
 }
 
+/// The controller as its Deployment starts it, but for its address, with its service account's rights; it is ready.
+async fn controller_of(stage: &Stage) -> Result<Operator> {
+    let deployment = [
+        "deployment",
+        "hcs-operator-controller",
+        "--namespace",
+        NAMESPACE,
+    ];
+    let deployment = stage.get(&deployment).unwrap();
+    let args = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
+    let args: Vec<String> = serde_json::from_value(args.clone()).unwrap();
+    assert_eq!(args[..2], ["controller", "--http-address=0.0.0.0:9641"]);
+    start_controller(&stage.control_plane, &Workspace::get()?, &args[2..]).await
+}
+
 // As above.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kustomize_installs_all_that_an_agent_needs_and_takes_it_away_again() -> Result {
@@ -264,10 +282,12 @@ async fn kustomize_installs_all_that_an_agent_needs_and_takes_it_away_again() ->
     let pod = who_the_pod_is(&stage, &node);
     let named = &pod["extra"]["authentication.kubernetes.io/node-name"];
     assert_eq!(*named, json!([node.name()]), "{pod}");
+    let controller = controller_of(&stage).await?;
     Watched::on(&scenario, &node)
         .await?
         .is_untouched(&node)
         .await?;
+    controller.running()?;
     scenario.leaves_nothing_on(&node).await?;
     stage.kubectl(&["delete", "-k", manifests, "--timeout=60s"]);
     stage.leave();
