@@ -104,6 +104,12 @@ pub fn test(args: &args::Test) -> Result<ExitCode> {
         if !wanted(part) {
             continue;
         }
+        if args.only.is_empty() && part.waits_to_be_asked_for() {
+            let name = format!("{part:?}").to_lowercase();
+            println!("\n!!! SKIPPED, not run unless asked for: cargo xtask test --only {name}");
+            counts.add(Counts::SKIPPED);
+            continue;
+        }
         interrupt::go_on()?;
         match announced(&format!("{part:?}"), || tests(args.filter.as_deref())) {
             Ok(found) => {

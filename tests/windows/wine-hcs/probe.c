@@ -15,7 +15,7 @@
  * runs one command after the other: each is a line on stdin of five fields,
  * parted by the character 1F: the files for stdout and stderr, the folder, a
  * variable (NAME=VALUE or nothing) and the command line.  Says "exit code N"
- * for each.  Unlike a program that is started from Linux, such a command has a
+ * or "not started: error N" for each.  Unlike a program that is started from Linux, such a command has a
  * stderr of its own: wine's complaints go to that of "probe serve".
  *   probe capture COMMANDLINE
  * runs a command as a Windows client would that collects its output: stdin
@@ -75,19 +75,22 @@ static HANDLE inheritable(const WCHAR *name, DWORD access, DWORD how)
                        FILE_ATTRIBUTE_NORMAL, NULL);
 }
 
-/* Runs the command of one line; -1 if it cannot be started. */
-static long run(WCHAR *line)
+/* Runs the command of one line; FALSE with an error if it cannot be started. */
+static BOOL run(WCHAR *line, DWORD *code)
 {
     STARTUPINFOW si = { .cb = sizeof si };
     PROCESS_INFORMATION pi;
     WCHAR *field[5], *value = NULL;
-    DWORD code;
     BOOL started;
+    DWORD error;
     int i;
 
     for (i = 0; i < 5; i++) {
         field[i] = line;
-        if (i < 4 && !(line = wcschr(line, 0x1f))) return -1;
+        if (i < 4 && !(line = wcschr(line, 0x1f))) {
+            SetLastError(ERROR_INVALID_DATA);
+            return FALSE;
+        }
         if (i < 4) *line++ = 0;
     }
     if (*field[3] && (value = wcschr(field[3], '='))) {
@@ -99,27 +102,33 @@ static long run(WCHAR *line)
     si.hStdOutput = inheritable(field[0], GENERIC_WRITE, CREATE_ALWAYS);
     si.hStdError = inheritable(field[1], GENERIC_WRITE, CREATE_ALWAYS);
     started = CreateProcessW(NULL, field[4], NULL, NULL, TRUE, DETACHED_PROCESS, NULL, field[2], &si, &pi);
+    error = GetLastError();
     if (value) SetEnvironmentVariableW(field[3], NULL);
     CloseHandle(si.hStdInput);
     CloseHandle(si.hStdOutput);
     CloseHandle(si.hStdError);
-    if (!started) return -1;
+    if (!started) {
+        SetLastError(error);
+        return FALSE;
+    }
     CloseHandle(pi.hThread);
     WaitForSingleObject(pi.hProcess, INFINITE);
-    GetExitCodeProcess(pi.hProcess, &code);
+    GetExitCodeProcess(pi.hProcess, code);
     CloseHandle(pi.hProcess);
-    return (long)code;
+    return TRUE;
 }
 
 static int serve(void)
 {
     static char line[65536];
     static WCHAR wide[65536];
+    DWORD code;
 
     while (fgets(line, sizeof line, stdin)) {
         line[strcspn(line, "\r\n")] = 0;
         MultiByteToWideChar(CP_UTF8, 0, line, -1, wide, 65536);
-        printf("exit code %lu\n", (unsigned long)run(wide));
+        if (run(wide, &code)) printf("exit code %lu\n", code);
+        else printf("not started: error %lu\n", GetLastError());
         fflush(stdout);
     }
     return 0;
