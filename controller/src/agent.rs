@@ -47,6 +47,8 @@ pub mod validate;
 
 pub use host_policy::HostPolicy;
 pub use store::StoreError;
+#[cfg(any(windows, test))]
+pub use store::write_whole;
 
 use context::{Clock, Context, Written, bundles};
 use lease::{LeaseSettings, NodeLease};

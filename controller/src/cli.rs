@@ -39,6 +39,15 @@ enum Command {
     },
     /// Say of the cluster's HcsContainer objects what no node can say: that no agent looks after them.
     Controller(run_controller::Args),
+    /// The agent as a Windows service.
+    #[cfg(windows)]
+    #[command(subcommand)]
+    Service(crate::service::Verb),
+    /// Make this program a node's service and look after it: what the DaemonSet's pod runs.
+    ///
+    /// When it ends, by whatever end, the service and all containers go on.
+    #[cfg(windows)]
+    NodeSetup(crate::node_setup::Args),
     /// Print the CustomResourceDefinitions as YAML, for `kubectl apply -f -`.
     Crd,
 }
@@ -69,6 +78,10 @@ impl Cli {
                 run_agent::run(settings)
             }
             Command::Controller(args) => run_controller::run(args),
+            #[cfg(windows)]
+            Command::Service(verb) => Ok(verb.run()?),
+            #[cfg(windows)]
+            Command::NodeSetup(args) => match crate::node_setup::run(&args)? {},
             Command::Crd => {
                 print!(
                     "{}",

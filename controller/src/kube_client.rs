@@ -1,7 +1,9 @@
 //! The connection to the API server: `KUBECONFIG`, or the pod's service account; and requests with a deadline.
 
+use std::path::Path;
 use std::time::Duration;
 
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
 /// A connection that takes longer is given up.
@@ -15,17 +17,46 @@ pub enum ClientError {
     /// No configuration.
     #[error("failed to find the API server: set KUBECONFIG, or run in a pod")]
     Infer(#[from] kube::config::InferConfigError),
+    /// A configuration that cannot be read.
+    #[error("failed to read the kubeconfig")]
+    Kubeconfig(#[from] KubeconfigError),
     /// A configuration that cannot be used.
     #[error("failed to set up the connection to the API server")]
     Setup(#[from] kube::Error),
 }
 
 /// A client whose own retries are off: each caller bounds and repeats its requests itself.
-pub async fn connect() -> Result<Client, ClientError> {
-    let mut config = Config::infer().await?;
+/// `kubeconfig` outweighs what the environment says.
+pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ClientError> {
+    let given = match kubeconfig {
+        Some(file) => Some(Kubeconfig::read_from(file)?),
+        None => of_pod()
+            .map(|text| Kubeconfig::from_yaml(&text))
+            .transpose()?,
+    };
+    let mut config = match given {
+        Some(given) => Config::from_custom_kubeconfig(given, &KubeConfigOptions::default()).await?,
+        None => Config::infer().await?,
+    };
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.default_retry = false;
     Ok(Client::try_from(config)?)
+}
+
+/// The kubeconfig of a pod on Windows, unless KUBECONFIG names one.
+#[cfg(windows)]
+fn of_pod() -> Option<String> {
+    let pod = crate::in_cluster::InCluster::find()?;
+    let config = crate::in_cluster::InCluster::kubeconfig(&pod.server, &pod.folder);
+    std::env::var_os("KUBECONFIG")
+        .is_none()
+        .then(|| config.to_string())
+}
+
+/// `Config::infer` knows where a pod has it.
+#[cfg(unix)]
+fn of_pod() -> Option<String> {
+    None
 }
 
 /// A request that failed.

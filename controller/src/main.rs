@@ -4,11 +4,17 @@ mod agent;
 mod cli;
 mod controller;
 mod http;
+#[cfg(any(windows, test))]
+mod in_cluster;
 mod kube_client;
 mod metrics;
+#[cfg(any(windows, test))]
+mod node_setup;
 mod platform;
 mod run_agent;
 mod run_controller;
+#[cfg(windows)]
+mod service;
 mod settings;
 mod shutdown;
 mod telemetry;

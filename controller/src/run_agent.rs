@@ -19,12 +19,18 @@ const WORKERS: usize = 2;
 /// Threads that write records; a disk does no more at once.
 const BLOCKING_THREADS: usize = 4;
 /// Where the bound address of the probes is written, below the data folder.
-const ADDRESS_FILE: &str = "http-address";
+pub const ADDRESS_FILE: &str = "http-address";
 
 /// Runs until it is told to stop. Containers go on without the agent.
 pub fn run(settings: AgentSettings) -> anyhow::Result<ExitCode> {
-    telemetry::init(&settings.log_level, settings.log_format)
+    telemetry::init(&settings.log_level, settings.log_format, std::io::stderr)
         .with_context(|| format!("--log-level {:?}", settings.log_level))?;
+    work(settings, None)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The same with logging set up already; `kubeconfig` outweighs what the environment says.
+pub fn work(settings: AgentSettings, kubeconfig: Option<&Path>) -> anyhow::Result<()> {
     let data = settings.data.clone();
     let _lock = prepare(&data)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -32,22 +38,24 @@ pub fn run(settings: AgentSettings) -> anyhow::Result<ExitCode> {
         .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()?;
-    runtime.block_on(serve(settings))?;
+    runtime.block_on(serve(settings, kubeconfig))?;
     // What still runs is cut off here; the next agent finds out how far it got.
     runtime.shutdown_background();
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Makes the data folder, refuses one that others can write to, and keeps a second agent out.
 fn prepare(data: &Path) -> anyhow::Result<fs::File> {
     platform::create_private_folder(data)
         .with_context(|| format!("--data-dir: failed to make {}", data.display()))?;
-    let open = platform::others_can_write(data)
+    let distrust = platform::distrust(data)
         .with_context(|| format!("--data-dir: failed to look at {}", data.display()))?;
-    if open {
+    if let Some(why) = distrust {
         bail!(
-            "--data-dir: others can write to {}; let only administrators write there",
-            data.display()
+            "--data-dir: {} is not safe: {why}; look at what is in it, then let only \
+             administrators write there: {}",
+            data.display(),
+            platform::remedy(data)
         );
     }
     let path = data.join("agent.lock");
@@ -67,9 +75,9 @@ fn prepare(data: &Path) -> anyhow::Result<fs::File> {
     }
 }
 
-async fn serve(settings: AgentSettings) -> anyhow::Result<()> {
+async fn serve(settings: AgentSettings, kubeconfig: Option<&Path>) -> anyhow::Result<()> {
     let metrics = Metrics::default();
-    let client = kube_client::connect().await?;
+    let client = kube_client::connect(kubeconfig).await?;
     let other_root = settings
         .client
         .root

@@ -70,7 +70,7 @@ pub struct Args {
 
 /// Runs until it is told to stop.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    telemetry::init(&args.log_level, args.log_format)
+    telemetry::init(&args.log_level, args.log_format, std::io::stderr)
         .with_context(|| format!("--log-level {:?}", args.log_level))?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -83,7 +83,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     if args.leader_lease_duration < SHORTEST_LEASE {
         bail!("--leader-lease-duration: must be at least {SHORTEST_LEASE:?}");
     }
-    let client = kube_client::connect().await?;
+    let client = kube_client::connect(None).await?;
     let listener = http::listen(args.http_address, args.http_address_file.as_deref())
         .await
         .with_context(|| format!("--http-address {}", args.http_address))?;

@@ -16,6 +16,8 @@ use crate::agent::validate::paths::Roots;
 mod check;
 
 pub use check::AgentSettings;
+#[cfg(windows)]
+pub use check::{InvalidSetting, program_data};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]

@@ -173,6 +173,22 @@ impl Machine {
         self.spawn(name, &self.operator, logs)
     }
 
+    /// The operator's executable.
+    pub fn operator_file(&self) -> &Path {
+        &self.operator
+    }
+
+    /// What runs a Windows command line as a pod does: in a job whose processes end when it is closed.
+    pub fn in_job(&self, name: &str, command_line: &str, logs: &Path) -> Spawn {
+        let spawn = self.spawn(name, Path::new(windows::PROBE), logs);
+        spawn.args(["job", command_line])
+    }
+
+    /// Drive C of a Windows node.
+    pub fn drive_c(&self) -> Option<PathBuf> {
+        self.windows.as_ref().map(|prefix| prefix.drive_c())
+    }
+
     fn spawn(&self, name: &str, program: &Path, logs: &Path) -> Spawn {
         match &self.windows {
             None => Spawn::new(name, program, logs),

@@ -16,6 +16,8 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::Distrust;
+
 /// How long after its end a process may take to be reaped, which is when Linux tells its exit code.
 const REAPED_WITHIN: Duration = Duration::from_secs(2);
 
@@ -170,8 +172,14 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
-pub fn others_can_write(path: &Path) -> io::Result<bool> {
+pub fn distrust(path: &Path) -> io::Result<Option<Distrust>> {
     let meta = fs::metadata(path)?;
     let foreign = meta.uid() != rustix::process::geteuid().as_raw() && meta.uid() != 0;
-    Ok(foreign || meta.permissions().mode() & 0o022 != 0)
+    Ok(if foreign {
+        Some(Distrust::Owner(meta.uid().to_string()))
+    } else if meta.permissions().mode() & 0o022 != 0 {
+        Some(Distrust::Writer("others".into()))
+    } else {
+        None
+    })
 }

@@ -80,10 +80,39 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
     imp::create_private_folder(path)
 }
 
-/// Whether anyone but the system and its administrators (on Unix: the owner) may write to a path.
-pub fn others_can_write(path: &Path) -> io::Result<bool> {
-    imp::others_can_write(path)
+/// Why a folder is not to be trusted with what runs with all rights.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Distrust {
+    /// The owner can give himself every right. A SID on Windows, a number on Unix.
+    #[error("it belongs to {0}, who is no administrator")]
+    Owner(String),
+    /// A SID on Windows.
+    #[error("{0} can write to it")]
+    Writer(String),
 }
+
+/// Whether anyone but the system and its administrators (on Unix: root and the own user) owns a
+/// path or may write to it.
+pub fn distrust(path: &Path) -> io::Result<Option<Distrust>> {
+    imp::distrust(path)
+}
+
+/// The commands that make a path one to be trusted.
+pub fn remedy(path: &Path) -> String {
+    let path = path.display();
+    if cfg!(windows) {
+        format!(
+            "takeown /A /R /F \"{path}\" and icacls \"{path}\" /inheritance:r /grant:r \
+             *S-1-5-18:(OI)(CI)F *S-1-5-32-544:(OI)(CI)F"
+        )
+    } else {
+        format!("chown root {path} and chmod go-w {path}")
+    }
+}
+
+/// What services are made with: the event log, and the service manager's entry.
+#[cfg(windows)]
+pub use imp::{Gravity, add_event_source, remove_event_source, report, serve};
 
 #[cfg(test)]
 mod tests {
@@ -123,8 +152,32 @@ mod tests {
         let folder = parent.path().join("data");
         create_private_folder(&folder).unwrap();
         create_private_folder(&folder).unwrap();
-        assert!(!others_can_write(&folder).unwrap());
+        assert_eq!(distrust(&folder).unwrap(), None);
         std::fs::write(folder.join("file"), "x").unwrap();
+    }
+
+    #[test]
+    fn a_private_folder_may_have_a_path_of_more_than_260_characters() {
+        let parent = tempfile::tempdir().unwrap();
+        let deep = (0..6).fold(parent.path().to_owned(), |path, _| {
+            path.join("x".repeat(60))
+        });
+        let folder = deep.join("data");
+        create_private_folder(&folder).unwrap();
+        assert_eq!(distrust(&folder).unwrap(), None);
+        std::fs::write(folder.join("file"), "x").unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_others_can_write_to_is_named_with_a_remedy() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let all = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(folder.path(), all).unwrap();
+        let why = distrust(folder.path()).unwrap().unwrap();
+        assert_eq!(why.to_string(), "others can write to it");
+        assert!(remedy(folder.path()).contains("chmod go-w"));
     }
 
     fn shell() -> [&'static str; 2] {

@@ -303,9 +303,14 @@ impl Check {
 
 fn default_data_dir() -> PathBuf {
     if cfg!(windows) {
-        let program_data = std::env::var_os("ProgramData").unwrap_or(r"C:\ProgramData".into());
-        Path::new(&program_data).join("hcs-operator")
+        program_data()
     } else {
         "/var/lib/hcs-operator".into()
     }
+}
+
+/// Our folder below `%ProgramData%`.
+pub fn program_data() -> PathBuf {
+    let program_data = std::env::var_os("ProgramData").unwrap_or(r"C:\ProgramData".into());
+    Path::new(&program_data).join("hcs-operator")
 }

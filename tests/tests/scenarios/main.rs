@@ -25,3 +25,4 @@ mod simulated;
 mod stops;
 mod updates;
 mod walks_the_states;
+mod windows_service;

@@ -17,6 +17,9 @@
  * variable (NAME=VALUE or nothing) and the command line.  Says "exit code N"
  * or "not started: error N" for each.  Unlike a program that is started from Linux, such a command has a
  * stderr of its own: wine's complaints go to that of "probe serve".
+ *   probe job COMMANDLINE
+ * runs a command as a pod does: in a job that ends all of its processes when
+ * its last handle is closed, which is this process's.  Prints both pids.
  *   probe capture COMMANDLINE
  * runs a command as a Windows client would that collects its output: stdin
  * NUL, stdout and stderr one anonymous pipe, read to its end.  Prints the
@@ -134,6 +137,26 @@ static int serve(void)
     return 0;
 }
 
+static int in_job(char *cmd)
+{
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits = { 0 };
+    STARTUPINFOA si = { .cb = sizeof si };
+    PROCESS_INFORMATION pi;
+    DWORD code;
+    HANDLE job = CreateJobObjectA(NULL, NULL);
+
+    limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+    if (!SetInformationJobObject(job, JobObjectExtendedLimitInformation, &limits, sizeof limits)) return 97;
+    if (!CreateProcessA(NULL, cmd, NULL, NULL, TRUE, CREATE_SUSPENDED, NULL, NULL, &si, &pi)) return 98;
+    if (!AssignProcessToJobObject(job, pi.hProcess)) return 96;
+    printf("job of %lu has %lu\n", GetCurrentProcessId(), pi.dwProcessId);
+    fflush(stdout);
+    ResumeThread(pi.hThread);
+    WaitForSingleObject(pi.hProcess, INFINITE);
+    GetExitCodeProcess(pi.hProcess, &code);
+    return (int)code;
+}
+
 int main(int argc, char **argv)
 {
     char buf[1024], cwd[MAX_PATH], foo[100] = "", host[100] = "", secret[100] = "";
@@ -161,6 +184,7 @@ int main(int argc, char **argv)
         HANDLE h = OpenProcess(PROCESS_TERMINATE, FALSE, strtoul(argv[2], NULL, 0));
         return h && TerminateProcess(h, 1) ? 0 : 1;
     }
+    if (argc == 3 && !strcmp(argv[1], "job")) return in_job(argv[2]);
     if (argc == 3 && !strcmp(argv[1], "capture")) return capture(argv[2]);
     if (argc == 2 && !strcmp(argv[1], "serve")) return serve();
     if (argc < 4) return 99;
