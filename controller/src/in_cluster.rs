@@ -4,12 +4,33 @@
 //! 1.6 has them below a folder that `CONTAINER_SANDBOX_MOUNT_POINT` names, and nothing on drive C.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value, json};
 
 /// Where a pod's service account lies, below the root of its volumes.
-const SERVICE_ACCOUNT: [&str; 5] = ["var", "run", "secrets", "kubernetes.io", "serviceaccount"];
+const SERVICE_ACCOUNT: &str = "var/run/secrets/kubernetes.io/serviceaccount";
+
+/// Names the folder that a pod's volumes lie below with containerd 1.6.
+const SANDBOX: &str = "CONTAINER_SANDBOX_MOUNT_POINT";
+
+/// A file of a volume, where it really is: below the sandbox, if it is there.
+#[cfg(windows)]
+pub fn volume_file(path: &Path) -> PathBuf {
+    let sandbox = std::env::var_os(SANDBOX).map(PathBuf::from);
+    let below = sandbox.map(|root| below(root, path));
+    below
+        .filter(|file| file.is_file())
+        .unwrap_or_else(|| path.to_owned())
+}
+
+/// The same path below another root than its drive's.
+fn below(root: PathBuf, path: &Path) -> PathBuf {
+    let names = path
+        .components()
+        .filter(|part| matches!(part, Component::Normal(_)));
+    names.fold(root, |path, name| path.join(name))
+}
 
 /// What a pod knows of the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,15 +62,12 @@ impl InCluster {
         let port = text("KUBERNETES_SERVICE_PORT")?;
         // On 1.6, anybody may have made a folder of this name on the node's drive C. So the
         // sandbox comes first: it is the pod's own.
-        let sandbox = variable("CONTAINER_SANDBOX_MOUNT_POINT").filter(|path| !path.is_empty());
+        let sandbox = variable(SANDBOX).filter(|path| !path.is_empty());
         let roots = sandbox
             .map(PathBuf::from)
             .into_iter()
             .chain([r"C:\".into()]);
-        let mut folders = roots.map(|root| {
-            let below = SERVICE_ACCOUNT.iter();
-            below.fold(root, |path, part| path.join(part))
-        });
+        let mut folders = roots.map(|root| below(root, Path::new(SERVICE_ACCOUNT)));
         let folder = folders.find(|folder| is_file(&folder.join("token")))?;
         let host = if host.contains(':') {
             format!("[{host}]")
@@ -97,7 +115,16 @@ mod tests {
 
     const HOST: (&str, &str) = ("KUBERNETES_SERVICE_HOST", "10.0.0.1");
     const PORT: (&str, &str) = ("KUBERNETES_SERVICE_PORT", "443");
-    const SANDBOX: &str = "CONTAINER_SANDBOX_MOUNT_POINT";
+    #[test]
+    fn a_volume_lies_below_the_sandbox_without_its_drive() {
+        let path = Path::new(if cfg!(windows) {
+            r"C:\etc\x\s.yaml"
+        } else {
+            "/etc/x/s.yaml"
+        });
+        let found = below("/sandbox".into(), path);
+        assert_eq!(found, Path::new("/sandbox").join("etc/x/s.yaml"));
+    }
 
     #[test]
     fn a_pod_of_containerd_1_6_has_its_account_below_the_sandbox() {

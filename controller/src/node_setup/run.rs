@@ -11,7 +11,7 @@ use serde_yaml_ng::Mapping;
 use super::plan::{self, Installed, Step};
 use super::tail::Tail;
 use super::{credentials, release};
-use crate::in_cluster::InCluster;
+use crate::in_cluster::{InCluster, volume_file};
 use crate::run_agent::ADDRESS_FILE;
 use crate::service::{Control, Home, NotReady, ServiceError, settings_in};
 
@@ -29,6 +29,9 @@ pub struct Args {
     /// The YAML file with the agent's settings, as the ConfigMap has it.
     #[arg(long, env = "HCS_OPERATOR_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The pod's namespace, where the settings name none.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
+    namespace: Option<String>,
     /// How long a new service may take until it is ready; past it the former one comes back.
     #[arg(long, default_value = "2m", value_name = "TIME", value_parser = humantime::parse_duration)]
     ready_within: Duration,
@@ -106,8 +109,9 @@ fn place(home: &Home, args: &Args) -> Result<PathBuf, SetupError> {
 
 /// The settings file with the node's name in it.
 fn settings(args: &Args) -> Result<String, SetupError> {
-    let path = args.config.clone().unwrap_or_default();
-    let text = match &args.config {
+    let config = args.config.as_deref().map(volume_file);
+    let path = config.clone().unwrap_or_default();
+    let text = match &config {
         Some(file) => fs::read_to_string(file).map_err(ServiceError::io("read", file))?,
         None => String::new(),
     };
@@ -116,6 +120,9 @@ fn settings(args: &Args) -> Result<String, SetupError> {
     let settings = given.and_then(|mapping| {
         let mut mapping = mapping.unwrap_or_default();
         mapping.insert("nodeName".into(), args.node_name.clone().into());
+        if let (Some(namespace), false) = (&args.namespace, mapping.contains_key("namespace")) {
+            mapping.insert("namespace".into(), namespace.clone().into());
+        }
         serde_yaml_ng::to_string(&mapping)
     });
     settings.map_err(malformed)

@@ -68,10 +68,16 @@ impl Home {
         let path = self.0.join("setup.lock");
         let file = File::options().create(true).append(true).open(&path);
         let file = file.map_err(ServiceError::io("open", &path))?;
-        if let Err(fs::TryLockError::WouldBlock) = file.try_lock() {
-            println!("waiting for another that sets up this node");
-        }
-        file.lock().map_err(ServiceError::io("lock", &path))?;
+        // One handle must not lock twice: Windows would let it wait for itself.
+        let locked = match file.try_lock() {
+            Err(fs::TryLockError::WouldBlock) => {
+                println!("waiting for another that sets up this node");
+                file.lock()
+            }
+            Err(fs::TryLockError::Error(error)) => Err(error),
+            Ok(()) => Ok(()),
+        };
+        locked.map_err(ServiceError::io("lock", &path))?;
         Ok(file)
     }
 

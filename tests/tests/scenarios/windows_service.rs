@@ -217,18 +217,15 @@ async fn a_service_and_its_containers_outlive_the_pod_and_the_next_pod_takes_ove
     let more = node.has("more").await?;
     assert_eq!(node.service(&["status", "--ready"])?.0, Some(0));
 
-    let token = fs::read_to_string(node.account().join("token")).unwrap();
     let second = node.pod("pod-2", &program, &settings).await?;
     node.says(&second, "the service is ready").await?;
     assert_eq!(node.address(), address, "the same program was started anew");
-    fs::write(node.account().join("token"), format!("{token}\n")).unwrap();
+    let control_plane = node.scenario.control_plane();
+    let renewed = control_plane.agent_access(node.node.name()).await?.token;
+    fs::write(node.account().join("token"), &renewed).unwrap();
     eventually(PATIENCE, "the service has the new token", || async {
         let there = fs::read_to_string(node.home().join("token")).unwrap();
-        Ok(if there.ends_with('\n') {
-            Ok(())
-        } else {
-            Err(there)
-        })
+        Ok(if there == renewed { Ok(()) } else { Err(()) })
     })
     .await?;
     runs_as(&web, &before).await?;
