@@ -9,7 +9,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::ServiceError;
 use crate::node_setup::credentials::KUBECONFIG;
@@ -40,6 +40,11 @@ impl Home {
     /// The same without a look at it.
     pub fn existing() -> Self {
         Self(program_data().join("service"))
+    }
+
+    /// That of the program that runs as the service, whatever its environment says.
+    pub fn of(program: &Path) -> Option<Self> {
+        program.ancestors().nth(3).map(|home| Self(home.to_owned()))
     }
 
     /// Itself.

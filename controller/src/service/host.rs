@@ -108,8 +108,8 @@ fn work() -> anyhow::Result<()> {
         .with_context(|| format!("failed to make {}", settings.data.display()))?;
     let log = settings.data.join(LOG);
     telemetry::init(&settings.log_level, settings.log_format, rolling(&log)?)?;
-    let kubeconfig = Home::existing().kubeconfig();
-    let kubeconfig = kubeconfig.is_file().then_some(kubeconfig);
+    let kubeconfig = Home::of(&own).map(|home| home.kubeconfig());
+    let kubeconfig = kubeconfig.filter(|file| file.is_file());
     tell(ServiceState::Running, ServiceExitCode::NO_ERROR);
     let text = format!(
         "The agent of node {} starts: {}. Its log is {}.",
