@@ -155,24 +155,49 @@ pub async fn start<R: Runtime>(
         boot_id,
         capabilities: capabilities::Known::default(),
         turns: Semaphore::new(TURNS),
-        queue: queue.clone(),
+        queue,
         contact: contact::Contact::default(),
         inventory: tokio::sync::watch::Sender::default(),
         metrics,
         synced: AtomicBool::new(false),
         data: options.data,
     });
+    let duties = Duties {
+        node: options.node,
+        relist_interval: options.relist_interval,
+        lease: options.lease,
+        page: options.page,
+    };
+    Ok(set_to_work(ctx, client, duties, writer, queued, ended))
+}
+
+/// What an agent does besides reconciling, and for whom.
+struct Duties {
+    node: String,
+    relist_interval: Duration,
+    lease: LeaseSettings,
+    page: PageSettings,
+}
+
+fn set_to_work<R: Runtime>(
+    ctx: Arc<Context<R>>,
+    client: Client,
+    duties: Duties,
+    writer: reflector::store::Writer<HcsContainer>,
+    queued: mpsc::UnboundedReceiver<ObjectRef<HcsContainer>>,
+    ended: mpsc::UnboundedReceiver<String>,
+) -> Agent {
     let says = speak_for_the_node(
         Arc::clone(&ctx),
         client.clone(),
-        options.node.clone(),
-        options.lease,
-        options.page,
+        duties.node.clone(),
+        duties.lease,
+        duties.page,
     );
-    let sweep = Arc::new(Notify::new());
+    let (sweep, queue) = (Arc::new(Notify::new()), ctx.queue.clone());
     let watch = source::watch(
         client,
-        options.node,
+        duties.node,
         writer,
         Arc::clone(&ctx),
         queue.clone(),
@@ -185,15 +210,15 @@ pub async fn start<R: Runtime>(
         queued,
         ended,
         sweep,
-        options.relist_interval,
+        duties.relist_interval,
         watch,
     );
-    Ok(Agent {
+    Agent {
         readiness,
         work: Box::pin(async {
             tokio::join!(work, says);
         }),
-    })
+    }
 }
 
 /// Keeps the node's Lease and its HcsNode.

@@ -76,16 +76,7 @@ impl AgentSettings {
             check.absolute("--shim-log-dir", folder);
         }
         let policy = host_policy(given);
-        for roots in [
-            &policy.bundles,
-            &policy.layers,
-            &policy.caches,
-            &policy.mounts,
-        ] {
-            for folder in &roots.folders {
-                check.root(roots.setting, folder);
-            }
-        }
+        check.roots(&policy);
         let relist_interval = check.time(
             "--relist-interval",
             given.relist_interval,
@@ -171,6 +162,20 @@ impl Check {
                 setting,
                 format!("{} is not an absolute path", path.display()),
             );
+        }
+    }
+
+    fn roots(&mut self, policy: &HostPolicy) {
+        let all = [
+            &policy.bundles,
+            &policy.layers,
+            &policy.caches,
+            &policy.mounts,
+        ];
+        for roots in all {
+            for folder in &roots.folders {
+                self.root(roots.setting, folder);
+            }
         }
     }
 

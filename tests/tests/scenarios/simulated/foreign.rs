@@ -54,6 +54,12 @@ async fn a_container_that_somebody_else_made_is_never_touched() -> Result {
         .metric("hcs_operator_foreign_containers")
         .await?;
     assert_eq!(counted, Some(4.0));
+    let mut ids = foreign.map(str::to_owned);
+    ids.sort_unstable();
+    crate::nodes::page_comes_to(&scenario, node.name(), "lists them", |status| {
+        status.inventory.foreign_containers.ids == ids
+    })
+    .await?;
     Ok(())
 }
 
