@@ -286,7 +286,8 @@ async fn work<R: Runtime>(
             .map(|object| (Ok::<_, std::convert::Infallible>(object), queued))
     });
     let reconciles = applier(
-        |object, ctx| Box::pin(spawned(reconcile::reconcile(object, ctx))),
+        // A task of its own, so that two of them use two cores.
+        |object, ctx| Box::pin(joined(tokio::spawn(reconcile::reconcile(object, ctx)))),
         |_, error, _| reconcile::after_error(error),
         Arc::clone(&ctx),
         ctx.store.clone(),
@@ -309,14 +310,12 @@ async fn work<R: Runtime>(
     );
 }
 
-/// Runs a reconcile as a task of its own, so that two of them use two cores.
-async fn spawned<T: Send + 'static>(
-    reconcile: impl Future<Output = Result<T, reconcile::ReconcileError>> + Send + 'static,
+/// How the task of a reconcile ended.
+async fn joined<T>(
+    task: tokio::task::JoinHandle<Result<T, reconcile::ReconcileError>>,
 ) -> Result<T, reconcile::ReconcileError> {
     // A reconcile that panicked is a bug, and the other objects must not suffer from it.
-    tokio::spawn(reconcile)
-        .await
-        .unwrap_or_else(|error| Err(error.into()))
+    task.await.unwrap_or_else(|error| Err(error.into()))
 }
 
 fn log_result<Q: std::error::Error + 'static>(

@@ -98,7 +98,8 @@ pub async fn reconcile<R: Runtime>(
     let outcome = run.converge().await;
     run.turn = None;
     let gone = matches!(outcome, Ok(Outcome::Gone));
-    let finished = run.finish(outcome).await;
+    // Boxed, as are the steps: of all reconciles under way most wait for a turn, and should be small.
+    let finished = Box::pin(run.finish(outcome)).await;
     run.record.unpublished = latest_of_each_reason(std::mem::take(&mut run.notices));
     if gone {
         ctx.written.forget(&id.uid, None);
@@ -144,13 +145,18 @@ impl<R: Runtime> Run<'_, R> {
                 return Ok(self.look_on(&wanted, now));
             }
             self.record.released = false;
-            if self.remove_strays().await? {
+            if Box::pin(self.remove_strays()).await? {
                 return Ok(Outcome::Waiting(self.retry_of(STRAY)));
             }
             let step = plan(&wanted, self.record, self.observed, now);
             match step {
                 Step::Wait { .. } | Step::Settled { .. } => return Ok(Outcome::Planned(step)),
-                _ => self.carry_out(&step).await?,
+                _ => {
+                    if step.kind().is_some() {
+                        self.take_turn().await;
+                    }
+                    Box::pin(self.carry_out(&step)).await?;
+                }
             }
             if step == Step::Finalize && !self.has_trouble(StepKind::Finalize) {
                 return Ok(Outcome::Gone);
@@ -221,9 +227,6 @@ impl<R: Runtime> Run<'_, R> {
 
     /// Acts, and reports in between if it takes long.
     async fn carry_out(&mut self, step: &Step) -> Result<(), ReconcileError> {
-        if step.kind().is_some() {
-            self.take_turn().await;
-        }
         let mut before = self.report(Outcome::Doing(step.clone()));
         let (ctx, object) = (self.ctx, Arc::clone(&self.object));
         let (observed, reported) = (self.observed, self.reported);
