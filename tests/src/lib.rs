@@ -17,6 +17,7 @@ pub mod ground;
 pub mod helm;
 pub mod kubeconfig;
 pub mod live;
+pub mod load;
 pub mod node;
 pub mod operator;
 mod port;

@@ -31,6 +31,8 @@ pub enum Command {
     Generate(Generate),
     /// Measure what the operator costs.
     Bench(Bench),
+    /// Put a node under load while its agent is killed every minute, and see that nothing is lost and nothing grows.
+    Load(Load),
 }
 
 /// Arguments of `demo`.
@@ -123,6 +125,20 @@ pub struct Bench {
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub steady: u64,
     /// Write the result to docs/benchmarks.md too.
+    #[arg(long)]
+    pub write: bool,
+}
+
+/// Arguments of `load`.
+#[derive(Args)]
+pub struct Load {
+    /// Containers on the one node.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub containers: u32,
+    /// How long the load lasts once all containers run.
+    #[arg(long, value_name = "MINUTES", default_value_t = 10)]
+    pub minutes: u64,
+    /// Write the figures to docs/benchmarks.md too.
     #[arg(long)]
     pub write: bool,
 }

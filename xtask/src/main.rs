@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::test(&args),
         Command::Generate(args) => generate::generate(&args),
         Command::Bench(args) => bench::bench(&args),
+        Command::Load(args) => bench::load::load(&args),
     };
     match result {
         Ok(code) => code,

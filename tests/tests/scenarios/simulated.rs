@@ -9,6 +9,7 @@ mod fault_points;
 mod foreign;
 mod hung;
 mod list_fails;
+mod load;
 mod missing_runtime;
 mod nodes;
 mod refusals;

@@ -1,10 +1,12 @@
 //! `cargo xtask bench`: what the operator costs on a node full of containers, measured from outside: processes from the
 //! simulator's own count, API writes from the API server's audit log, times from a watch of the API server.
 
+pub mod load;
 mod measure;
 mod raw;
 mod report;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -47,16 +49,38 @@ pub fn bench(args: &Bench) -> Result<ExitCode> {
     let text = report.markdown();
     println!("\n{text}");
     if args.write {
-        let file = binaries::workspace().join("docs/benchmarks.md");
-        std::fs::write(&file, text)
-            .with_context(|| format!("failed to write {}", file.display()))?;
-        println!("wrote {}", file.display());
+        let (_, load) = document()?;
+        write(&text, &load)?;
     }
     Ok(if report.all_met() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Where the part of the document begins that `cargo xtask load` writes.
+const LOAD: &str = "\n## Load\n";
+
+/// The document's two parts: costs, and the node under load.
+fn document() -> Result<(String, String)> {
+    let file = file();
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("failed to read {}", file.display()))?;
+    let (costs, load) = text.split_at(text.find(LOAD).unwrap_or(text.len()));
+    Ok((costs.to_owned(), load.to_owned()))
+}
+
+fn write(costs: &str, load: &str) -> Result<()> {
+    let file = file();
+    std::fs::write(&file, format!("{costs}{load}"))
+        .with_context(|| format!("failed to write {}", file.display()))?;
+    println!("wrote {}", file.display());
+    Ok(())
+}
+
+fn file() -> PathBuf {
+    binaries::workspace().join("docs/benchmarks.md")
 }
 
 async fn measured(stack: &Stack, args: &Bench) -> Result<Report> {
