@@ -52,6 +52,13 @@ impl Container {
         }
     }
 
+    /// The same with another object name.
+    #[must_use]
+    pub fn with_name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
     /// On this node, with a base and a scratch layer of its own below the node's layer root.
     #[must_use]
     pub fn on(mut self, node: &Node) -> Self {

@@ -13,6 +13,7 @@ mod container;
 pub mod control_plane;
 mod error;
 pub mod eventually;
+pub mod gitops;
 pub mod ground;
 pub mod helm;
 pub mod kubeconfig;

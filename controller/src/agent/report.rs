@@ -14,6 +14,7 @@ use super::plan::{Desired, Goal, Observed, Settled, Step, StepKind, Waiting, dif
 use super::record::{Record, Trouble};
 use super::relist::Health;
 use crate::platform;
+use words::{STALLING, doing, reason_named};
 
 /// How a reconcile ended, or what it is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -427,10 +428,7 @@ impl Report {
             }
             (Waiting::Retry, Some(trouble)) => {
                 let reason = reason_named(&trouble.reason);
-                if matches!(
-                    reason,
-                    Reason::PauseUnsupported | Reason::Unsupported | Reason::HostPolicyDenied
-                ) {
+                if STALLING.contains(&reason) {
                     let message = trouble.message.clone();
                     return Verdict {
                         ready: false,
@@ -450,32 +448,6 @@ impl Report {
             progress: Progress::Reconciling,
         }
     }
-}
-
-fn doing(step: &Step) -> (Reason, &'static str) {
-    match step {
-        Step::CreateScratch => (Reason::ScratchCreating, "making the scratch disk"),
-        Step::Create => (Reason::Creating, "creating the container"),
-        Step::Start | Step::ListProcesses => (Reason::Starting, "starting the container"),
-        Step::Pause => (Reason::Pausing, "pausing the container"),
-        Step::Resume => (Reason::Resuming, "resuming the container"),
-        Step::Resize(_) => (Reason::Running, "resizing the console"),
-        Step::Kill | Step::AccountEnd => (Reason::Stopping, "stopping the container"),
-        Step::Delete | Step::ForceDelete => (Reason::Deleting, "deleting the container"),
-        Step::Finalize | Step::DeleteObject => (Reason::Terminating, "deleting the object"),
-        Step::ForgetFailures | Step::Wait { .. } | Step::Settled { .. } => {
-            (Reason::Pending, "waiting")
-        }
-    }
-}
-
-/// The reason that a record keeps as text; a record of another version may have one we lack.
-fn reason_named(name: &str) -> Reason {
-    Reason::ALL
-        .iter()
-        .copied()
-        .find(|r| r.as_str() == name)
-        .unwrap_or(Reason::RuntimeFailed)
 }
 
 struct Conditions<'a> {
@@ -508,3 +480,4 @@ impl Conditions<'_> {
 
 #[cfg(test)]
 mod tests;
+mod words;

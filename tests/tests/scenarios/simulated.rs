@@ -23,12 +23,12 @@ use hcs_tests::Node;
 use runhcs_sim::{Action, Fault, Point};
 
 /// A call that never ends.
-fn hangs(verb: &str) -> Fault {
+pub fn hangs(verb: &str) -> Fault {
     Fault::new(verb, Point::Begin, Action::Hang)
 }
 
 /// A call that fails as nothing else does.
-fn fails(verb: &str, point: Point) -> Fault {
+pub fn fails(verb: &str, point: Point) -> Fault {
     let action = Action::Fail {
         exit_code: 1,
         stderr: "the moon is in the wrong phase".to_owned(),
@@ -42,22 +42,22 @@ fn dies(verb: &str, point: Point) -> Fault {
 }
 
 /// Calls that go on once they are let go.
-struct Gate(PathBuf);
+pub struct Gate(PathBuf);
 
 impl Gate {
     /// A closed one.
-    fn on(node: &Node) -> Self {
+    pub fn on(node: &Node) -> Self {
         Self(node.dir().join("gate"))
     }
 
     /// A call that waits there.
-    fn holds(&self, node: &Node, verb: &str, point: Point) -> Fault {
+    pub fn holds(&self, node: &Node, verb: &str, point: Point) -> Fault {
         let until = node.path(&self.0).into();
         Fault::new(verb, point, Action::Hold { until })
     }
 
     /// Lets all calls go.
-    fn open(&self) {
+    pub fn open(&self) {
         std::fs::write(&self.0, "").unwrap();
     }
 }

@@ -148,7 +148,7 @@ fn a_step_that_fails_gives_its_own_reason_and_message() {
 }
 
 #[test]
-fn a_pause_that_cannot_be_is_stalled_and_a_list_of_processes_is_a_courtesy() {
+fn what_a_person_has_to_change_is_stalled_and_a_list_of_processes_is_a_courtesy() {
     let wait = Step::Wait {
         until: at(10),
         why: Waiting::Retry,
@@ -165,6 +165,13 @@ fn a_pause_that_cannot_be_is_stalled_and_a_list_of_processes_is_a_courtesy() {
     report.record.trouble = Some(trouble(StepKind::Pause, "PauseUnsupported"));
     let stalled = "Running Ready=False/PauseUnsupported Stalled=True/PauseUnsupported";
     assert_eq!(reads(&report), stalled);
+    report.record.trouble = Some(trouble(StepKind::Create, "PathNotAllowed"));
+    let stalled = "Running Ready=False/PathNotAllowed Stalled=True/PathNotAllowed";
+    assert_eq!(reads(&report), stalled);
+    // A bundle can come by itself: somebody may be copying it.
+    report.record.trouble = Some(trouble(StepKind::Create, "BundleMissing"));
+    let waits = "Running Ready=False/BundleMissing Reconciling=True/BundleMissing";
+    assert_eq!(reads(&report), waits);
     report.record.trouble = Some(trouble(StepKind::ListProcesses, "RuntimeFailed"));
     assert!(
         reads(&report).contains("Ready=True/Running"),

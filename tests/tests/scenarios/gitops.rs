@@ -1,0 +1,7 @@
+//! What GitOps tools see of objects, what becomes of objects that several manage, and what a new version makes of an old
+//! one's. The verdicts are those of the tools' own libraries: see `tests/gitops`.
+#![cfg(test)]
+
+mod argocd;
+mod situations;
+mod verdicts;
