@@ -114,6 +114,13 @@ impl Scenario {
         Ok(Live::new(self.clone(), &created))
     }
 
+    /// An object that somebody has created already.
+    pub async fn existing(&self, name: &str) -> Result<Live> {
+        let object = self.containers().get(name).await;
+        let object = object.map_err(Error::api(format!("read {name}")))?;
+        Ok(Live::new(self.clone(), &object))
+    }
+
     /// The API of this namespace's containers, as system:masters.
     pub fn containers(&self) -> Api<HcsContainer> {
         Api::namespaced(self.client.clone(), &self.namespace)

@@ -117,7 +117,7 @@ impl<R: Runtime> Actor<'_, R> {
     }
 
     /// Makes sure that the object cannot go before what is about to be made has gone.
-    async fn hold_object(&mut self) -> Result<(), ApiError> {
+    pub async fn hold_object(&mut self) -> Result<(), ApiError> {
         if !self.object.finalizers().iter().any(|f| f == FINALIZER) {
             let mut latest = self.ctx.api.add_finalizer(self.object).await?;
             latest.metadata.managed_fields = None;

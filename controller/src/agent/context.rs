@@ -132,6 +132,14 @@ impl Written {
         }
     }
 
+    /// Whether the object is no older than the status last written to it.
+    pub fn is_reached_by(&self, uid: &str, cached: &HcsContainer) -> bool {
+        let written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        written
+            .get(uid)
+            .is_none_or(|(version, _)| version_of(cached.resource_version()) >= *version)
+    }
+
     /// Remembers a status and the resourceVersion that it got.
     pub fn remember(&self, uid: &str, version: Option<String>, status: HcsContainerStatus) {
         let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);

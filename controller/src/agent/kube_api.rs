@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::kube_client::{ApiError, within};
@@ -116,7 +116,24 @@ impl KubeApi {
             PatchParams::apply(&self.field_manager).force(),
         );
         let patch = Patch::Apply(&patch);
-        let written = self.within("write the status", api.patch_status(&name, &params, &patch));
+        let what = "write the status";
+        let written = self
+            .within(what, api.patch_status(&name, &params, &patch))
+            .await?;
+        if written.status.as_ref().is_some_and(|now| same(now, status)) {
+            return Ok(written.resource_version());
+        }
+        // What somebody else has put there stays when a status is applied, so it is taken away.
+        let patch = json!({
+            "metadata": {"uid": object.uid(), "resourceVersion": written.resource_version()},
+            "status": merge_patch(&json!(written.status), &json!(status)),
+        });
+        let params = PatchParams {
+            field_manager: Some(self.field_manager.clone()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(&patch);
+        let written = self.within(what, api.patch_status(&name, &params, &patch));
         Ok(written.await?.resource_version())
     }
 
@@ -201,5 +218,45 @@ impl KubeApi {
             self.recorder.publish(&event, &reference),
         )
         .await
+    }
+}
+
+/// Whether two statuses say the same; the order of conditions says nothing.
+fn same(one: &HcsContainerStatus, other: &HcsContainerStatus) -> bool {
+    let sorted = |status: &HcsContainerStatus| {
+        let mut status = status.clone();
+        status.conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
+        status
+    };
+    sorted(one) == sorted(other)
+}
+
+/// The JSON merge patch (RFC 7396) that makes one value of another.
+fn merge_patch(from: &Value, to: &Value) -> Value {
+    let (Value::Object(from), Value::Object(to)) = (from, to) else {
+        return to.clone();
+    };
+    let gone = from.keys().filter(|key| !to.contains_key(*key));
+    let gone = gone.map(|key| (key.clone(), Value::Null));
+    let changed = to
+        .iter()
+        .filter(|(key, value)| from.get(*key) != Some(*value));
+    let changed = changed.map(|(key, value)| {
+        let before = from.get(key).unwrap_or(&Value::Null);
+        (key.clone(), merge_patch(before, value))
+    });
+    gone.chain(changed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_merge_patch_removes_what_is_not_wanted_and_leaves_what_is_the_same() {
+        let from = json!({"a": 1, "b": {"c": 1, "d": [1, 2]}, "e": "x"});
+        let to = json!({"a": 1, "b": {"d": [2]}, "f": {"g": 1}});
+        let patch = json!({"b": {"c": null, "d": [2]}, "e": null, "f": {"g": 1}});
+        assert_eq!(merge_patch(&from, &to), patch);
     }
 }

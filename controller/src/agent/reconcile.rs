@@ -145,6 +145,9 @@ impl<R: Runtime> Run<'_, R> {
                 return Ok(self.look_on(&wanted, now));
             }
             self.record.released = false;
+            if wanted.goal != Goal::Gone {
+                Box::pin(self.hold_again()).await?;
+            }
             if Box::pin(self.remove_strays()).await? {
                 return Ok(Outcome::Waiting(self.retry_of(STRAY)));
             }
@@ -208,6 +211,19 @@ impl<R: Runtime> Run<'_, R> {
         }
         let step = plan(wanted, self.record, self.observed, now);
         Outcome::Observing(predict(wanted, self.record, self.observed, now), step)
+    }
+
+    /// Puts the finalizer back that somebody has taken away: without it the object could go before
+    /// its container. A cached object that is older than the last write may only not have it yet.
+    async fn hold_again(&mut self) -> Result<(), ReconcileError> {
+        let reached = self
+            .ctx
+            .written
+            .is_reached_by(&self.record.object.uid, &self.object);
+        if self.record.has_leftovers() && self.ctx.is_synced() && reached {
+            self.actor().hold_object().await?;
+        }
+        Ok(())
     }
 
     /// Removes containers of earlier attempts; true if one could not be removed yet.

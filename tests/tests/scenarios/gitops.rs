@@ -3,5 +3,11 @@
 #![cfg(test)]
 
 mod argocd;
+mod drift;
+mod examples;
+mod managers;
+mod pages;
+mod recorded;
 mod situations;
+mod upgrade;
 mod verdicts;

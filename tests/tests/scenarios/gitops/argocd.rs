@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Kinds with a health check.
-const KINDS: [&str; 1] = ["HcsContainer"];
+pub const KINDS: [&str; 2] = ["HcsContainer", "HcsNode"];
 
 /// Argo CD's form of `health_test.yaml`.
 #[derive(Debug, Serialize, Deserialize)]

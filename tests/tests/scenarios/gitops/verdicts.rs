@@ -9,8 +9,8 @@ use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, WatchEvent, WatchParams};
 use serde_json::Value;
 
-use super::argocd;
 use super::situations::{self as s, Situation};
+use super::{argocd, pages};
 use crate::simulated::Gate;
 
 /// Nodes that situations were brought about on.
@@ -64,6 +64,8 @@ impl Nodes {
         situations.extend(more);
         situations.push(hung);
         situations.extend(unseen);
+        let pages = pages::situations(scenario, sound, &self.hung, &self.away);
+        situations.extend(pages.await?);
         Ok(situations)
     }
 
@@ -200,9 +202,12 @@ async fn the_testdata_of_the_health_check_is_written() -> Result {
         let text = text.replace(scenario.namespace(), "shop");
         (situation.name, serde_json::from_str(&text).unwrap())
     };
-    let shown = situations
-        .iter()
-        .filter(|situation| TESTDATA.contains(&situation.name));
-    let objects: Vec<(&str, Value)> = shown.map(plain).collect();
-    argocd::write_testdata("HcsContainer", objects)
+    for kind in argocd::KINDS {
+        let shown = situations.iter().filter(|situation| {
+            situation.object["kind"] == kind
+                && (kind == "HcsNode" || TESTDATA.contains(&situation.name))
+        });
+        argocd::write_testdata(kind, shown.map(plain).collect())?;
+    }
+    Ok(())
 }

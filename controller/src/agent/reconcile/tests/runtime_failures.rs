@@ -32,8 +32,8 @@ async fn a_create_that_fails_has_the_reason_an_event_and_a_time_for_the_next() {
         node.runtime.next("create", manner);
         let action = node.reconcile("web").await.unwrap();
         assert_eq!(node.condition("web", "Ready"), format!("False {reason}"));
-        // What this runhcs cannot do takes another spec or another runhcs.
-        let progress = if reason == "Unsupported" {
+        // What this runhcs cannot do, or does not understand, takes another spec or another runhcs.
+        let progress = if ["Unsupported", "BundleInvalid"].contains(&reason) {
             "Stalled"
         } else {
             "Reconciling"
