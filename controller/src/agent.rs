@@ -2,6 +2,7 @@
 //!
 //! Three sources feed one queue of objects: the API server's watch, the ends of shims, and the
 //! relist of what runhcs has. A reconcile takes one object from there to where it should be.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -20,8 +21,11 @@ mod capabilities;
 mod claims;
 mod contact;
 mod context;
+mod disk;
 mod events;
 mod exits;
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod fixtures;
 pub mod host_policy;
@@ -45,10 +49,10 @@ mod table;
 mod tests;
 pub mod validate;
 
+#[cfg(any(windows, test))]
+pub use disk::write_whole;
 pub use host_policy::HostPolicy;
 pub use store::StoreError;
-#[cfg(any(windows, test))]
-pub use store::write_whole;
 
 use context::{Clock, Context, Written, bundles};
 use lease::{LeaseSettings, NodeLease};

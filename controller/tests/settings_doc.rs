@@ -1,5 +1,6 @@
 //! `docs/settings.md` against the program: every flag is in it with its environment variable, its
 //! key and its default, nothing is in it that does not exist, and its example file is accepted.
+#![allow(clippy::disallowed_methods)] // meant for the agent
 
 // Clippy allows it in test functions, and all of this is tests.
 #![allow(clippy::unwrap_used)]

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use hcs_crds::{HcsContainer, Isolation, Os};
 use serde_json::{Map, Value, json};
 
+use super::disk::write_whole;
 use super::host_policy::HostPolicy;
 use super::record::Record;
-use super::store::write_whole;
 use super::validate::config::{self, HostPaths, InvalidConfig};
 use super::validate::host::{self, Denied};
 use super::validate::paths::{PathError, canonical};

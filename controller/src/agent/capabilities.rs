@@ -5,7 +5,6 @@
 //! a runhcs that works fails at the layers, and leaves nothing. What no harmless call tells is
 //! learned from the calls that containers need anyhow.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::context::Context;
+use super::disk;
 use super::runtime::{Call, CallError, Reply, Runtime, end_of};
 
 /// The container that is never made. Its form is not that of an agent's container.
@@ -214,7 +214,7 @@ pub async fn probe(client: &Runhcs, folder: &Path) -> Capabilities {
         Ok(()) => create(&client, folder).await,
         Err(error) => Err(format!("failed to write to {}: {error}", folder.display())),
     };
-    let _ = fs::remove_dir_all(folder);
+    let _ = disk::remove_folder(folder);
     judge(&help, scratch.as_ref(), create)
 }
 
@@ -248,14 +248,13 @@ fn judge(help: &Help, scratch: Option<&Help>, create: Result<Ability, String>) -
 
 /// A bundle that is all right but for its layers, which are not there.
 fn write_bundle(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
     let layer = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let config = json!({
         "ociVersion": "1.0.2",
         "process": {"args": ["cmd.exe"], "cwd": r"C:\"},
         "windows": {"layerFolders": [layer("no-base"), layer("no-scratch")]},
     });
-    fs::write(folder.join("config.json"), config.to_string())
+    disk::write_unsynced(&folder.join("config.json"), config.to_string().as_bytes())
 }
 
 async fn create(client: &Runhcs, folder: &Path) -> Result<Ability, String> {

@@ -61,6 +61,7 @@ impl Exits {
         let Some(process) = Process::find(shim.pid, shim.start_time)? else {
             return Ok(false);
         };
+        self.table.expect(id, shim.pid);
         self.watch(id, process);
         Ok(true)
     }

@@ -3,12 +3,14 @@
 //! The scenarios run under tokio's paused time: an hour passes in no time at all, and the time of
 //! day that the agent sees passes with it.
 
+use std::cell::Cell;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 mod api;
+mod life;
 mod node;
 mod node_api;
 mod objects;
@@ -16,8 +18,9 @@ mod runtime;
 mod whole;
 
 pub use api::{Answer, FakeApi, Said};
+pub use life::{Death, Life, Mortal, change};
 pub use node::{NODE, Node, options};
-pub use objects::{Shape, short, uid};
+pub use objects::{Shape, object, short, uid};
 pub use runtime::{FakeRuntime, Manner, fails, hangs, late, panics, seen_by};
 pub use whole::Whole;
 
@@ -30,7 +33,19 @@ pub fn paused_now() -> Timestamp {
     let (start, day) = *START;
     let now = tokio::time::Instant::now().into_std();
     // The first test to ask has not always begun first.
-    day + now.saturating_duration_since(start) - start.saturating_duration_since(now)
+    let today = day + now.saturating_duration_since(start) - start.saturating_duration_since(now);
+    today + LIVED.get()
+}
+
+thread_local! {
+    /// How long earlier runtimes of this test have lived: each begins a paused time of its own.
+    static LIVED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// In a new runtime, goes on from the time that an earlier one has reached.
+pub fn resume_time(reached: Timestamp) {
+    let lost = reached.duration_since(paused_now());
+    LIVED.set(LIVED.get() + Duration::try_from(lost).unwrap_or_default());
 }
 
 /// Lets time pass, and with it all that was waiting for it.

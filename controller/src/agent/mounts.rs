@@ -13,6 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
+use super::disk;
+
 /// The layers, in memory and as one file each in `<data>/mounted/<boot>/`.
 #[derive(Debug)]
 pub struct Mounts {
@@ -27,7 +29,7 @@ impl Mounts {
         let all = data.join("mounted");
         let folder = all.join(name_of(boot_id));
         for other in entries(&all).filter(|entry| *entry != folder) {
-            if let Err(error) = fs::remove_dir_all(&other) {
+            if let Err(error) = disk::remove_folder(&other) {
                 tracing::warn!(folder = %other.display(), %error, "layers of an earlier boot stay noted");
             }
         }
@@ -48,8 +50,7 @@ impl Mounts {
             return;
         }
         // Without fsync: what makes the system forget the file unmounts the layer as well.
-        let written = fs::create_dir_all(&self.folder)
-            .and_then(|()| fs::write(self.folder.join(name_of(layer)), layer));
+        let written = disk::write_unsynced(&self.folder.join(name_of(layer)), layer.as_bytes());
         if let Err(error) = written {
             tracing::warn!(layer, %error, "failed to note a mounted layer; the next agent does not know of it");
         }

@@ -269,6 +269,7 @@ fn reached(wake: Option<Timestamp>) -> Step {
 /// Signal, wait, force: the same for each goal that wants nothing to run.
 fn stop(d: &Desired, r: &Record, observed: Observed, now: Timestamp) -> Step {
     match (&r.stop, observed) {
+        (Some(stop), Observed::Running) if !stop.told && !stop.forced => Step::Kill,
         (Some(stop), _) => {
             let until = stop
                 .signaled_at

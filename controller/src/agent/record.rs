@@ -127,6 +127,9 @@ pub struct Ended {
 pub struct Stop {
     /// When the signal was first sent.
     pub signaled_at: Timestamp,
+    /// Whether the call that sends it has come back. If not, an agent that died may not have sent it at all.
+    #[serde(default)]
+    pub told: bool,
     /// Whether force was used since.
     pub forced: bool,
 }

@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 
 use hcs_crds::{ReclaimPolicy, Scratch};
 
+use super::disk;
 use super::host_policy::HostPolicy;
 use super::validate::paths::PathError;
 
 /// Name under which runhcs looks for the scratch in the last layer folder (hcsshim,
 /// `internal/layers`).
 pub const SCRATCH_FILE: &str = "sandbox.vhdx";
+/// What `create-scratch` writes; it gets its final name when it is whole.
+const UNFINISHED_FILE: &str = "sandbox.tmp.vhdx";
 /// Says which size the file beside it was made with, since the file itself grows as it is used.
 const SIZE_FILE: &str = "sandbox.size-gb";
 
@@ -73,9 +76,8 @@ impl ScratchFolder {
     /// Makes room: removes what an interrupted run left, and takes a file of another size out of
     /// the way. Returns the temporary name to create.
     pub fn clear_the_way(&self, policy: ReclaimPolicy) -> Result<PathBuf, ScratchError> {
-        fs::create_dir_all(&self.0).map_err(|e| io_error("make the folder", &self.0, e))?;
-        let temporary = self.0.join("sandbox.tmp.vhdx");
-        remove(&temporary)?;
+        disk::make_folder(&self.0).map_err(|e| io_error("make the folder", &self.0, e))?;
+        self.remove_unfinished()?;
         if self.file().exists() {
             match policy {
                 ReclaimPolicy::Delete => remove(&self.file())?,
@@ -83,7 +85,18 @@ impl ScratchFolder {
             }
         }
         remove(&self.0.join(SIZE_FILE))?;
-        Ok(temporary)
+        Ok(self.0.join(UNFINISHED_FILE))
+    }
+
+    /// Removes what an agent that was killed has left unfinished.
+    fn remove_unfinished(&self) -> Result<(), ScratchError> {
+        remove(&self.0.join(UNFINISHED_FILE))?;
+        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let paths = entries.map(|entry| entry.path());
+        for path in paths.filter(|path| path.extension().is_some_and(|end| end == "tmp")) {
+            remove(&path)?;
+        }
+        Ok(())
     }
 
     /// Keeps the present file under a name that nothing else has.
@@ -93,27 +106,24 @@ impl ScratchFolder {
             .into_iter()
             .find(|path| !path.exists())
             .unwrap_or_default();
-        fs::rename(self.file(), &aside).map_err(|e| io_error("set aside", &self.file(), e))
+        disk::rename(&self.file(), &aside).map_err(|e| io_error("set aside", &self.file(), e))
     }
 
     /// Gives the finished file its final name.
     pub fn finish(&self, temporary: &Path, size_gb: u32) -> Result<(), ScratchError> {
         let size = self.0.join(SIZE_FILE);
-        super::store::write_whole(&size, size_gb.to_string().as_bytes())
+        disk::write_whole(&size, size_gb.to_string().as_bytes())
             .map_err(|e| io_error("write", &size, e))?;
         let file = self.file();
-        fs::rename(temporary, &file).map_err(|e| io_error("rename to", &file, e))
+        disk::rename(temporary, &file).map_err(|e| io_error("rename to", &file, e))
     }
 
     /// Removes the folder, or leaves it where the policy says so.
     pub fn reclaim(&self, policy: ReclaimPolicy) -> Result<(), ScratchError> {
         if policy == ReclaimPolicy::Retain {
-            return Ok(());
+            return self.remove_unfinished();
         }
-        match fs::remove_dir_all(&self.0) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &self.0, e)),
-            _ => Ok(()),
-        }
+        disk::remove_folder(&self.0).map_err(|e| io_error("remove", &self.0, e))
     }
 }
 
@@ -130,10 +140,7 @@ pub fn cache_file(scratch: &Scratch, policy: &HostPolicy) -> Result<Option<PathB
 }
 
 fn remove(path: &Path) -> Result<(), ScratchError> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error("remove", path, e)),
-        _ => Ok(()),
-    }
+    disk::remove_file(path).map_err(|e| io_error("remove", path, e))
 }
 
 fn io_error(what: &'static str, path: &Path, source: io::Error) -> ScratchError {
@@ -164,6 +171,23 @@ mod tests {
         assert!(!folder.has(20));
         made(&folder, 20, ReclaimPolicy::Delete);
         assert!(folder.has(20) && !folder.has(40));
+    }
+
+    #[test]
+    fn what_a_killed_agent_left_unfinished_goes_with_the_next_try_and_is_never_retained() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = ScratchFolder::new(dir.path(), "u");
+        let left = dir.path().join("scratch/u/.tmpAbC.tmp");
+        for policy in [ReclaimPolicy::Delete, ReclaimPolicy::Retain] {
+            let temporary = folder.clear_the_way(policy).unwrap();
+            fs::write(&temporary, "half").unwrap();
+            fs::write(&left, "half").unwrap();
+            made(&folder, 20, policy);
+            assert!(!left.exists());
+        }
+        fs::write(&left, "half").unwrap();
+        folder.reclaim(ReclaimPolicy::Retain).unwrap();
+        assert!(!left.exists() && folder.has(20));
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OwnedMutexGuard;
 
+use super::disk;
 use super::record::{ObjectId, Record};
 
 /// Extension of a record that could not be read.
@@ -71,7 +72,7 @@ impl Records {
             path: folder.clone(),
             source,
         };
-        fs::create_dir_all(&folder).map_err(error)?;
+        disk::make_folder(&folder).map_err(error)?;
         let (mut by_uid, mut unreadable) = (HashMap::new(), Vec::new());
         for entry in fs::read_dir(&folder).map_err(error)? {
             let path = entry.map_err(error)?.path();
@@ -79,7 +80,7 @@ impl Records {
                 Some("json") => {}
                 // What a crash left between write and rename.
                 Some("tmp") => {
-                    let _ = fs::remove_file(&path);
+                    let _ = disk::remove_file(&path);
                     continue;
                 }
                 _ => continue,
@@ -90,7 +91,7 @@ impl Records {
                 }
                 Err(reason) => {
                     tracing::error!(path = %path.display(), %reason, "record set aside: unreadable");
-                    let _ = fs::rename(&path, path.with_extension(SET_ASIDE));
+                    let _ = disk::rename(&path, &path.with_extension(SET_ASIDE));
                     unreadable.push(path);
                 }
             }
@@ -174,7 +175,7 @@ impl Records {
             return Ok(());
         }
         let target = path.clone();
-        let written = tokio::task::spawn_blocking(move || write_whole(&target, &bytes)).await;
+        let written = tokio::task::spawn_blocking(move || disk::write_whole(&target, &bytes)).await;
         written
             .unwrap_or_else(|e| Err(io::Error::other(e)))
             .map_err(error)?;
@@ -191,12 +192,7 @@ impl Records {
         self.lock().remove(uid);
         self.saved().remove(uid);
         let path = self.path(uid);
-        match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(StoreError::Write { path, source })
-            }
-            _ => Ok(()),
-        }
+        disk::remove_file(&path).map_err(|source| StoreError::Write { path, source })
     }
 
     fn path(&self, uid: &str) -> PathBuf {
@@ -217,19 +213,6 @@ fn digest(bytes: &[u8]) -> u64 {
 
 fn read(path: &Path) -> Result<Record, io::Error> {
     Ok(serde_json::from_slice(&fs::read(path)?)?)
-}
-
-/// Temp, fsync, rename. The folder is made again if somebody has deleted it.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new()
-        .suffix(".tmp")
-        .tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 #[cfg(test)]

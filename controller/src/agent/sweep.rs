@@ -5,7 +5,6 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io;
 use std::path::PathBuf;
 
 use futures::StreamExt as _;
@@ -13,6 +12,7 @@ use hcs_crds::ReclaimPolicy;
 use kube::ResourceExt as _;
 
 use super::context::{Context, bundles};
+use super::disk;
 use super::record::parse_container_id;
 use super::relist::Health;
 use super::runtime::{Call, Runtime, deleted};
@@ -90,16 +90,11 @@ pub fn remove_files<R>(
 ) -> Result<(), ScratchError> {
     for id in bundle_ids(ctx).filter(|id| parse_container_id(id).is_some_and(|(u, _)| u == uid)) {
         let folder = bundles(&ctx.data).join(&id);
-        match fs::remove_dir_all(&folder) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(ScratchError::Io {
-                    what: "remove",
-                    path: folder,
-                    source,
-                });
-            }
-            _ => {}
-        }
+        disk::remove_folder(&folder).map_err(|source| ScratchError::Io {
+            what: "remove",
+            path: folder,
+            source,
+        })?;
     }
     ScratchFolder::new(&ctx.data, uid).reclaim(scratch)
 }

@@ -131,6 +131,21 @@ impl Table {
         });
     }
 
+    /// Notes a container that an earlier run of the agent had made. The first list corrects it; without it, an end that
+    /// is seen while that list is under way would be the end of nothing, and the container would count as gone.
+    pub fn expect(&self, id: &str, pid: u32) {
+        let container = Container {
+            observed: Observed::Running,
+            pid: Some(pid),
+            ..Container::ABSENT
+        };
+        let entry = Entry {
+            container,
+            touched: 0,
+        };
+        self.lock().entries.entry(id.to_owned()).or_insert(entry);
+    }
+
     /// Notes that a container's shim has ended.
     pub fn exited(&self, id: &str, exit: Exit) {
         self.touch(id, |container| {
@@ -319,6 +334,25 @@ mod tests {
                 .is_empty()
         );
         assert_eq!(table.apply(table.mark(), Vec::new()), [id(1)]);
+        assert_eq!(table.get(&id(1)).observed, Observed::Absent);
+    }
+
+    #[test]
+    fn an_end_seen_while_the_first_list_is_under_way_does_not_make_its_container_absent() {
+        let table = table();
+        let mark = table.mark();
+        table.expect(&id(1), 7);
+        let exit = Exit {
+            code: Some(3),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        table.exited(&id(1), exit);
+        table.apply(mark, states(&[(&id(1), 7, "running")]));
+        assert_eq!(table.get(&id(1)).observed, Observed::Stopped);
+        assert_eq!(table.get(&id(1)).exit, Some(exit));
+        table.apply(table.mark(), states(&[(&id(1), 0, "stopped")]));
+        assert_eq!(table.get(&id(1)).observed, Observed::Stopped);
+        table.apply(table.mark(), Vec::new());
         assert_eq!(table.get(&id(1)).observed, Observed::Absent);
     }
 

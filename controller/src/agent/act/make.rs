@@ -130,6 +130,10 @@ impl<R: Runtime> Actor<'_, R> {
             return Err(ActError::step(Reason::ListFailed, message));
         }
         let left = self.ctx.table.of_object(&self.record.object.uid);
+        if left.is_empty() {
+            // The next attempt has another folder, and this one would stay beside it.
+            self.remove_bundle(&self.id());
+        }
         Ok(left.is_empty())
     }
 

@@ -1,7 +1,5 @@
 //! Ending a container: the stop signal, force, deletion, the account of its end, and what is left.
 
-use std::fs;
-use std::io;
 use std::time::Duration;
 
 use hcs_crds::{FINALIZER, HcsContainer, Os, Reason};
@@ -10,6 +8,7 @@ use runhcs::{ErrorKind, Signal};
 
 use super::{ActError, Actor, failed};
 use crate::agent::capabilities::unsupported_or;
+use crate::agent::disk;
 use crate::agent::events::Notice;
 use crate::agent::plan::{
     Again, Desired, Ending, Goal, Observed, Settled, account_end, again, outdated,
@@ -44,16 +43,23 @@ impl<R: Runtime> Actor<'_, R> {
         self.notice_replacement();
         let id = self.id();
         let signal = stop_signal(self.object);
-        self.record.stop = Some(Stop {
+        let before = self.record.stop.clone();
+        // A signal that an agent had no time to send is sent late, within the grace period that it began.
+        self.record.stop.get_or_insert(Stop {
             signaled_at: self.ctx.now(),
+            told: false,
             forced: false,
         });
         if let Err(error) = self.save().await {
             // No signal goes out, so no grace period begins.
-            self.record.stop = None;
+            self.record.stop = before;
             return Err(error.into());
         }
-        match self.call(Call::Kill(id.clone(), signal)).await {
+        let sent = self.call(Call::Kill(id.clone(), signal)).await;
+        if let Some(stop) = &mut self.record.stop {
+            stop.told = true;
+        }
+        match sent {
             Ok(_) => Ok(()),
             // Its init process has ended and the rest of it is about to.
             Err(error) if error.kind == ErrorKind::ProcessGone => Ok(()),
@@ -110,6 +116,7 @@ impl<R: Runtime> Actor<'_, R> {
                 let signaled_at = self.ctx.now();
                 self.record.stop = Some(Stop {
                     signaled_at,
+                    told: false,
                     forced: true,
                 });
             }
@@ -144,7 +151,8 @@ impl<R: Runtime> Actor<'_, R> {
         Ok(())
     }
 
-    pub(super) fn deleted(&mut self, id: &str) {
+    /// Notes that a container is gone, and removes what it leaves.
+    pub fn deleted(&mut self, id: &str) {
         self.ctx.table.set(id, Observed::Absent, None);
         // A run that ended with this very command is accounted for before it is forgotten.
         if self.record.started_at.is_none() || self.record.ended.is_some() {
@@ -157,12 +165,9 @@ impl<R: Runtime> Actor<'_, R> {
     /// for as long as a process is in it, and a shim may take a moment longer to end than its container.
     pub(super) fn remove_bundle(&self, id: &str) {
         for folder in sweep::bundles_up_to(self.ctx, id) {
-            match fs::remove_dir_all(&folder) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    let folder = folder.display();
-                    tracing::info!(%folder, %error, "a bundle stays until the next one goes");
-                }
-                _ => {}
+            if let Err(error) = disk::remove_folder(&folder) {
+                let folder = folder.display();
+                tracing::info!(%folder, %error, "a bundle stays until the next one goes");
             }
         }
     }

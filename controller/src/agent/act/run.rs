@@ -32,7 +32,8 @@ impl<R: Runtime> Actor<'_, R> {
                             Some(defect) => format!("{error}; {defect}"),
                             None => error.message.clone(),
                         });
-                        Ok(())
+                        // The account of its end may wait for an exit code, and what was said is said once.
+                        Ok(self.save().await?)
                     }
                     Observed::Running => Ok(()),
                     _ => Err(failed(&error, Reason::StartFailed)),

@@ -100,6 +100,7 @@ fn effect(step: &Step, d: &Desired, r: &mut Record, now: Timestamp) -> Effect {
         Step::Kill => {
             r.stop = Some(Stop {
                 signaled_at: now,
+                told: true,
                 forced: false,
             });
             Effect::Observed(Observed::Stopped)

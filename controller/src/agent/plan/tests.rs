@@ -202,6 +202,7 @@ fn a_signalled_container_is_forced_after_its_grace_period_and_not_before() {
     let mut r = record_of(Observed::Running);
     r.stop = Some(Stop {
         signaled_at: at(0),
+        told: true,
         forced: false,
     });
     for goal in [

@@ -87,5 +87,9 @@ impl<R: Runtime> Run<'_, R> {
         if self.observed == Observed::Created && self.record.stage == Stage::Creating {
             self.record.stage = Stage::Created;
         }
+        // And one that was killed between a delete and what comes after it.
+        if self.observed == Observed::Absent && self.record.stage == Stage::Deleting {
+            self.actor().deleted(&id);
+        }
     }
 }

@@ -113,6 +113,7 @@ fn ends_are_told_apart_by_their_cause() {
             Box::new(|r| {
                 r.stop = Some(Stop {
                     signaled_at: at(1),
+                    told: true,
                     forced: false,
                 });
             }),
@@ -124,6 +125,7 @@ fn ends_are_told_apart_by_their_cause() {
             Box::new(|r| {
                 r.stop = Some(Stop {
                     signaled_at: at(1),
+                    told: true,
                     forced: true,
                 });
             }),

@@ -1,0 +1,80 @@
+//! All that the agent changes on its disk, in one place: each change is whole or not there, and a test can end the
+//! agent before any of them. Clippy refuses `std::fs`' own ways elsewhere in the agent (`clippy.toml`).
+#![allow(clippy::disallowed_methods)]
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+#[cfg(test)]
+use super::fixtures::change;
+
+/// Where tests let the agent end.
+#[cfg(not(test))]
+fn change<T>(_what: &str, _path: &Path, effect: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    effect()
+}
+
+/// Makes a folder and those above it.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    change("make", path, || fs::create_dir_all(path))
+}
+
+/// Temp, fsync, rename. The folder is made again if somebody has deleted it.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    make_folder(folder)?;
+    let temporary = change("prepare", path, || {
+        let mut file = tempfile::Builder::new()
+            .suffix(".tmp")
+            .tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        Ok(file.into_temp_path().keep()?)
+    })?;
+    change("write", path, || fs::rename(&temporary, path)).inspect_err(|_| {
+        // What stays goes when the folder is next looked through.
+        let _ = remove_file(&temporary);
+    })
+}
+
+/// Writes what may be lost if the machine goes down.
+pub fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    make_folder(path.parent().unwrap_or(Path::new(".")))?;
+    change("write", path, || fs::write(path, bytes))
+}
+
+/// Gives a file another name.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    change("rename to", to, || fs::rename(from, to))
+}
+
+/// Removes a file; one that is not there is removed.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    if path.symlink_metadata().is_err_and(|e| is_gone(&e)) {
+        return Ok(());
+    }
+    unless_gone(change("remove", path, || fs::remove_file(path)))
+}
+
+/// Removes a folder with all that is in it; one that is not there is removed.
+pub fn remove_folder(path: &Path) -> io::Result<()> {
+    if path.symlink_metadata().is_err_and(|e| is_gone(&e)) {
+        return Ok(());
+    }
+    unless_gone(change("remove", path, || fs::remove_dir_all(path)))
+}
+
+fn unless_gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if is_gone(&error) => Ok(()),
+        other => other,
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+}
