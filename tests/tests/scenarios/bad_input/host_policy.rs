@@ -94,13 +94,8 @@ async fn what_the_nodes_settings_deny_is_not_run_and_says_the_field_the_rule_and
         for word in words {
             assert!(message.contains(word), "{word:?} is not in {message}");
         }
-        let stalled = condition_of(&said, conditions::STALLED).is_some();
-        assert_eq!(
-            stalled,
-            reason == Reason::HostPolicyDenied,
-            "{}",
-            object.name()
-        );
+        let stalled = condition_of(&said, conditions::STALLED);
+        assert!(stalled.is_some(), "{} waits for a person", object.name());
     }
     assert!(node.calls()?.iter().all(|verb| verb == "list"));
     let sound = scenario
