@@ -120,7 +120,10 @@ fn die_at_each_point(script: &Script) -> Deaths {
 }
 
 #[test]
-#[cfg_attr(windows, ignore = "its points are those of Linux; under wine a file costs too much")]
+#[cfg_attr(
+    windows,
+    ignore = "its points are those of Linux; under wine a file costs too much"
+)]
 fn an_agent_that_dies_at_any_point_leaves_the_next_one_all_it_needs() {
     let only = std::env::var("HCS_FAULTS_SCRIPT").ok();
     let chosen = |script: &&Script| only.as_deref().is_none_or(|only| only == script.name);
