@@ -8,6 +8,9 @@ use kube::{Client, Config};
 
 /// A connection that takes longer is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that says nothing for that long after a request is dead. Watches bring a bookmark a
+/// minute, or end.
+const READ_TIMEOUT: Duration = Duration::from_secs(100);
 /// A request that takes longer is given up.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -39,6 +42,8 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ClientError> {
         None => Config::infer().await?,
     };
     config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = Some(READ_TIMEOUT);
+    config.reset_reader_on_write = true;
     config.default_retry = false;
     Ok(Client::try_from(config)?)
 }

@@ -98,7 +98,8 @@ pub fn test(args: &args::Test) -> Result<ExitCode> {
     for (part, tests) in [
         (Part::Unit, unit as fn(_) -> _),
         (Part::Scenarios, scenarios),
-        (Part::Windows, windows),
+        (Part::Windows, windows::unit),
+        (Part::Grounds, grounds),
         (Part::Transcripts, |_| windows::transcripts()),
     ] {
         if !wanted(part) {
@@ -184,13 +185,9 @@ fn scenarios(filter: Option<&str>) -> Result<Counts> {
     })
 }
 
-/// The Windows build, its unit tests, and the scenarios on Windows nodes.
-fn windows(filter: Option<&str>) -> Result<Counts> {
-    let mut counts = windows::unit(filter)?;
-    counts.add(on_a_control_plane(|shared| {
-        windows::scenarios(filter, shared)
-    })?);
-    Ok(counts)
+/// The scenarios on Windows nodes.
+fn grounds(filter: Option<&str>) -> Result<Counts> {
+    on_a_control_plane(|shared| windows::scenarios(filter, shared))
 }
 
 /// Runs tests on one control plane that is started for them. They find it, and the workspace's executables, by what the

@@ -23,8 +23,9 @@ const WATCH_SECONDS: u32 = 60;
 /// Objects in one answer of a list. An answer is held as text, as values and as objects at once, so
 /// large pages would decide how much memory the agent keeps from then on.
 const PAGE: u32 = 50;
-/// A watch that says nothing for longer than that is dead, and is begun anew.
-const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 20);
+/// A list that brings nothing for that long is dead, and is begun anew. A watch may be silent for as
+/// long as nothing changes: kube ends one that outlasts its time, and the next goes on from there.
+const LIST_SILENCE: Duration = Duration::from_secs(30);
 
 /// What to reconcile.
 pub type Queue = mpsc::UnboundedSender<ObjectRef<HcsContainer>>;
@@ -112,13 +113,19 @@ pub async fn watch<R: Runtime>(
             .timeout(WATCH_SECONDS)
             .page_size(PAGE);
         let mut events = watcher(api, config).backoff(retries()).boxed();
+        let mut listing = true;
         loop {
-            match tokio::time::timeout(SILENCE, events.next()).await {
+            let next = events.next();
+            let next = if listing {
+                tokio::time::timeout(LIST_SILENCE, next).await
+            } else {
+                Ok(next.await)
+            };
+            match next {
                 Ok(Some(Ok(event))) => {
                     ctx.unreadable.note(&event);
-                    let partial =
-                        matches!(event, watcher::Event::Init | watcher::Event::InitApply(_));
-                    if !partial {
+                    listing = matches!(event, watcher::Event::Init | watcher::Event::InitApply(_));
+                    if !listing {
                         ctx.contact.brought_something();
                     }
                     let Some(event) = readable(event) else {
@@ -135,7 +142,7 @@ pub async fn watch<R: Runtime>(
                 }
                 Ok(None) => break,
                 Err(_) => {
-                    tracing::warn!("the watch is silent; it is begun anew");
+                    tracing::warn!("the list does not come in; it is begun anew");
                     break;
                 }
             }
