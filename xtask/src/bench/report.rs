@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::measure::{Becoming, Steady};
 
+/// Calls by which the agent tries runhcs out, once at its start: two for help, and a create.
+const TRIED_OUT: u64 = 3;
+
 const MEGABYTE: f64 = 1e6;
 
 struct Line {
@@ -42,7 +45,7 @@ impl Report {
     #[allow(clippy::cast_precision_loss)] // Counts of at most some thousand.
     pub fn costs(&mut self, becoming: &Becoming, steady: &Steady) {
         let each = |count: u64| count as f64 / f64::from(becoming.containers);
-        let spawns = each(becoming.spawns());
+        let spawns = each(becoming.spawns().saturating_sub(TRIED_OUT));
         let verbs: Vec<String> = becoming
             .calls
             .iter()
