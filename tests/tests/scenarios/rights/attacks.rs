@@ -32,6 +32,25 @@ impl World {
         object
     }
 
+    /// Tries all that nobody but a user may do, the operator's own finalizer included; returns the object as it
+    /// was before.
+    async fn refuses_forbidden_changes(&self, client: &Client) -> HcsContainer {
+        self.admin_patches(&json!({"metadata": {"finalizers": ["example.com/keep", FINALIZER]}}))
+            .await;
+        let before = self.object().await;
+        let mut attacks = forbidden_changes(&self.other);
+        attacks.push((
+            "the operator's finalizer removed",
+            json!({"metadata": {"finalizers": ["example.com/keep"]}}),
+        ));
+        for (what, patch) in attacks {
+            let (status, message) = self.patch(client, "", patch).await;
+            let immutable = status == 422 && message.contains("immutable");
+            assert!(status == 403 || immutable, "{what}: {status} {message}");
+        }
+        before
+    }
+
     /// As system:masters, whom no policy of ours is about.
     async fn admin_patches(&self, patch: &Value) {
         let api = self.scenario.containers();
@@ -78,22 +97,7 @@ fn forbidden_changes(to: &str) -> Vec<(&'static str, Value)> {
 #[tokio::test]
 async fn a_stolen_token_changes_nothing_of_another_nodes_object() {
     let world = World::new("stolen").await;
-    world
-        .admin_patches(&json!({"metadata": {"finalizers": ["example.com/keep", FINALIZER]}}))
-        .await;
-    let before = world.object().await;
-    let mut attacks = forbidden_changes(&world.other);
-    attacks.push((
-        "its own finalizer removed",
-        json!({"metadata": {"finalizers": ["example.com/keep"]}}),
-    ));
-    for (what, patch) in attacks {
-        let (status, message) = world.patch(&world.of_other, "", patch).await;
-        assert!(
-            status == 403 || (status == 422 && message.contains("immutable")),
-            "{what}: {status} {message}"
-        );
-    }
+    let before = world.refuses_forbidden_changes(&world.of_other).await;
     let lie = json!({"status": {"observedGeneration": 1, "phase": "Running"}});
     let (status, message) = world.patch(&world.of_other, "/status", lie).await;
     assert_eq!(status, 403);
@@ -292,20 +296,7 @@ async fn a_stolen_token_writes_no_page_of_another_node_and_deletes_none() {
 #[tokio::test]
 async fn a_stolen_token_of_the_controller_runs_nothing_and_frees_nothing_that_lives() {
     let world = World::new("stolen-controller").await;
-    world
-        .admin_patches(&json!({"metadata": {"finalizers": ["example.com/keep", FINALIZER]}}))
-        .await;
-    let before = world.object().await;
-    let mut attacks = forbidden_changes(&world.other);
-    attacks.push((
-        "the finalizer of one that lives",
-        json!({"metadata": {"finalizers": ["example.com/keep"]}}),
-    ));
-    for (what, patch) in attacks {
-        let (status, message) = world.patch(&world.controller, "", patch).await;
-        let immutable = status == 422 && message.contains("immutable");
-        assert!(status == 403 || immutable, "{what}: {status} {message}");
-    }
+    let before = world.refuses_forbidden_changes(&world.controller).await;
     assert_eq!(world.object().await, before);
     let target = world.target("hcscontainers");
     let path = format!("{}/target", target.collection);
