@@ -33,6 +33,15 @@ pub enum Health {
     },
 }
 
+impl Health {
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Fails { reason, .. }, Self::Fails { reason: other, .. }) => reason == other,
+            _ => self == other,
+        }
+    }
+}
+
 /// Asks for relists, and tells what came of them.
 #[derive(Debug)]
 pub struct Relist {
@@ -113,10 +122,14 @@ impl Relist {
         }
     }
 
+    /// While the reason stays, so do its words: they go into the status of each object of the node, and what runhcs
+    /// says anew each time (an hour, a pid) would cost a write for each of them at each list.
     fn set_health(&self, health: Health) {
         self.health.send_if_modified(|old| {
-            let changed = *old != health;
-            *old = health;
+            let changed = !old.is_like(&health);
+            if changed {
+                *old = health;
+            }
             changed
         });
     }

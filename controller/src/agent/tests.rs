@@ -281,3 +281,34 @@ async fn all_objects_hear_of_it_when_runhcs_fails_and_when_it_is_back() {
     let calls = ["create web-1", "start web-1", "ps web-1"];
     assert_eq!(agent.runtime.calls(), calls);
 }
+
+#[tokio::test(start_paused = true)]
+async fn lists_that_fail_in_other_words_each_time_are_said_once() {
+    let node = Node::running(|web| web).await;
+    let agent = Whole::start(node).await;
+    agent.until("ready", |a| a.readiness.check().is_ok()).await;
+    let words = ["at 10:00:01", "at 10:00:02", "at 10:00:04", "at 10:00:08"];
+    for word in words {
+        agent
+            .runtime
+            .next("list", fails(ErrorKind::BadOutput, word));
+    }
+    agent.api.said();
+    let responds = |a: &Whole| {
+        let object = a.api.get("web").unwrap();
+        let conditions = object["status"]["conditions"].as_array().unwrap().clone();
+        let mut conditions = conditions.iter();
+        conditions.any(|c| c["type"] == "RuntimeResponsive" && c["status"] == "True")
+    };
+    agent.until("silence", |a| !responds(a)).await;
+    agent.until("an answer", responds).await;
+    let said = agent.api.said();
+    let of_web = said.into_iter().filter(|s| matches!(s, Said::Status(..)));
+    assert_eq!(
+        of_web.collect::<Vec<_>>(),
+        [
+            Said::status("web", "Unknown", "RuntimeBadOutput"),
+            Said::status("web", "Running", "Running"),
+        ]
+    );
+}
