@@ -23,7 +23,9 @@ pub mod node;
 pub mod operator;
 mod port;
 pub mod process;
+pub mod proxy;
 mod scenario;
+pub mod tracer;
 pub mod windows;
 
 pub use container::Container;

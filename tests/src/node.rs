@@ -17,7 +17,9 @@ use crate::ground::{Ground, Machine, Sim};
 use crate::live::Live;
 use crate::operator::Operator;
 use crate::process::Spawn;
+use crate::proxy::Proxy;
 use crate::scenario::PATIENCE;
+use crate::tracer::Tracing;
 use crate::{ControlPlane, Error, Result, binaries};
 
 /// Folders below the node's that the agent is allowed to use, and the flag that says so.
@@ -40,6 +42,10 @@ pub struct NodeOptions {
     pub envs: Vec<(String, String)>,
     /// The workspace's executables, if other than cargo's usual ones.
     pub executables: Option<binaries::Workspace>,
+    /// Whether the agent reaches the API server through a proxy of its own, [`Node::proxy`].
+    pub proxied: bool,
+    /// Looks on at what the first agent does to its disk.
+    pub tracing: Option<Tracing>,
 }
 
 impl Default for NodeOptions {
@@ -49,6 +55,8 @@ impl Default for NodeOptions {
             args: Vec::new(),
             envs: Vec::new(),
             executables: None,
+            proxied: false,
+            tracing: None,
         }
     }
 }
@@ -60,6 +68,7 @@ pub struct Node {
     dir: PathBuf,
     agent: Operator,
     machine: Machine,
+    proxy: Option<Proxy>,
 }
 
 impl Node {
@@ -83,19 +92,31 @@ impl Node {
         let machine = Machine::install(ground, &dir, options.executables.as_ref())?;
         control_plane.create_node(name).await?;
         let kubeconfig = dir.join("kubeconfig");
-        control_plane
-            .agent_access(name)
-            .await?
-            .write_kubeconfig(&kubeconfig)?;
+        let access = control_plane.agent_access(name).await?;
+        let proxy = if options.proxied {
+            Some(Proxy::start(&access).await?)
+        } else {
+            None
+        };
+        let access = proxy.as_ref().map_or(&access, Proxy::access);
+        access.write_kubeconfig(&kubeconfig)?;
         let spawn = agent(&machine, name, &dir, &options);
-        let agent = Operator::start(spawn, &data_dir)?;
+        // One that is to be killed on its way may never be ready.
+        let dies = options
+            .tracing
+            .as_ref()
+            .is_some_and(|tracing| tracing.target.is_some());
+        let agent = Operator::start(spawn, &data_dir, options.tracing)?;
         let node = Self {
             name: name.to_owned(),
             dir,
             agent,
             machine,
+            proxy,
         };
-        node.agent.ready().await?;
+        if !dies {
+            node.agent.ready().await?;
+        }
         Ok(node)
     }
 
@@ -118,6 +139,18 @@ impl Node {
     /// The machine that it is.
     pub fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    /// What stands between its agent and the API server.
+    ///
+    /// # Panics
+    /// Without [`NodeOptions::proxied`].
+    #[allow(
+        clippy::expect_used,
+        reason = "a scenario that asks for what it did not order is a mistake in the tests"
+    )]
+    pub fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("the node has no proxy")
     }
 
     /// A path of this machine as the agent and its containers see it.
@@ -296,7 +329,7 @@ pub async fn start_replica(
         .args(["--http-address", "127.0.0.1:0"])
         .args(args)
         .env("KUBECONFIG", &kubeconfig);
-    let controller = Operator::start(spawn, &dir)?;
+    let controller = Operator::start(spawn, &dir, None)?;
     controller.ready().await?;
     Ok(controller)
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
@@ -11,6 +12,7 @@ use hyper_util::rt::TokioExecutor;
 
 use crate::eventually::eventually;
 use crate::process::{Owned, Slot, Spawn, lock};
+use crate::tracer::Tracing;
 use crate::{Error, Result};
 
 /// How long an agent or a controller may take until it is ready.
@@ -22,16 +24,19 @@ pub struct Operator {
     spawn: Spawn,
     data_dir: PathBuf,
     process: Slot,
+    tracing: Mutex<Option<Tracing>>,
 }
 
 impl Operator {
     /// Starts it. `spawn` must say `--http-address 127.0.0.1:0` and have the address written to
     /// `http-address` in `data_dir`.
-    pub fn start(spawn: Spawn, data_dir: &Path) -> Result<Self> {
+    /// The first process of it is traced if so asked.
+    pub fn start(spawn: Spawn, data_dir: &Path, tracing: Option<Tracing>) -> Result<Self> {
         let operator = Self {
             spawn,
             data_dir: data_dir.to_owned(),
             process: Slot::default(),
+            tracing: Mutex::new(tracing),
         };
         operator.start_again()?;
         Ok(operator)
@@ -46,8 +51,12 @@ impl Operator {
             }
             _ => {}
         }
-        let started = self.spawn.clone().start()?;
-        *lock(&self.process) = Some(started);
+        let spawn = self.spawn.clone();
+        let spawn = match lock(&self.tracing).take() {
+            Some(tracing) => tracing.of(spawn, &self.data_dir)?,
+            None => spawn,
+        };
+        *lock(&self.process) = Some(spawn.start()?);
         Ok(())
     }
 

@@ -176,6 +176,11 @@ impl Node {
         self.state.join("calls.jsonl")
     }
 
+    /// The file with one line for each two attempts of an object that lived at once.
+    pub fn overlaps_file(&self) -> PathBuf {
+        self.state.join("overlaps")
+    }
+
     /// The node's settings.
     ///
     /// # Errors

@@ -279,6 +279,18 @@ impl SimNode {
         Ok(layers)
     }
 
+    /// What was noted of two attempts of one object that lived at once; none is as it should be.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn overlaps(&self) -> io::Result<Option<String>> {
+        match fs::read_to_string(self.node.overlaps_file()) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Ends a container's shim at once, as a crash or an administrator would; its container goes
     /// with it.
     ///

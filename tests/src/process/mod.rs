@@ -85,6 +85,17 @@ impl Spawn {
         self
     }
 
+    /// The same program, started by another one that is given its command line after these arguments.
+    #[must_use]
+    pub fn under(self, program: &Path, args: &[OsString]) -> Self {
+        let own = std::iter::once(self.program.into_os_string()).chain(self.args);
+        Self {
+            program: program.to_owned(),
+            args: args.iter().cloned().chain(own).collect(),
+            ..self
+        }
+    }
+
     /// Starts it.
     pub fn start(self) -> Result<Owned, Error> {
         let (name, log) = (self.name.clone(), self.log.clone());
