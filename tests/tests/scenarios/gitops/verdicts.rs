@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use futures::StreamExt as _;
 use hcs_tests::gitops::{Verdict, verdicts};
 use hcs_tests::{Error, Node, NodeOptions, Result, Scenario};
-use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, WatchEvent, WatchParams};
+use kube::{Api, ResourceExt as _};
 use serde_json::Value;
 
 use super::situations::{self as s, Situation};
@@ -94,20 +94,31 @@ impl Seen {
         let api: Api<DynamicObject> =
             Api::namespaced_with(scenario.client(), scenario.namespace(), &resource);
         let failed = || Error::api("watch the containers");
-        let events = api.watch(&WatchParams::default(), "0").await;
-        let mut events = std::pin::pin!(events.map_err(failed())?);
-        while let Some(event) = events.next().await {
-            if let WatchEvent::Added(object) | WatchEvent::Modified(object) =
-                event.map_err(failed())?
-            {
-                let object = serde_json::to_value(object).unwrap();
-                self.0.lock().unwrap().push(object);
+        // The API server ends a watch when its time is up; the next one goes on where it ended.
+        let mut version = "0".to_owned();
+        loop {
+            let events = api.watch(&WatchParams::default(), &version).await;
+            let mut events = std::pin::pin!(events.map_err(failed())?);
+            while let Some(event) = events.next().await {
+                match event.map_err(failed())? {
+                    WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                        version = object.resource_version().unwrap_or_default();
+                        let object = serde_json::to_value(object).unwrap();
+                        self.0.lock().unwrap().push(object);
+                    }
+                    WatchEvent::Deleted(object) => {
+                        version = object.resource_version().unwrap_or_default();
+                    }
+                    WatchEvent::Bookmark(mark) => version = mark.metadata.resource_version,
+                    WatchEvent::Error(error) => {
+                        return Err(Error::Unexpected {
+                            what: "the watch goes on".to_owned(),
+                            evidence: error.to_string(),
+                        });
+                    }
+                }
             }
         }
-        Err(Error::Unexpected {
-            what: "the watch goes on".to_owned(),
-            evidence: String::new(),
-        })
     }
 
     /// What was seen and judged to be as it should be.
