@@ -7,8 +7,9 @@ use std::process::Command;
 use crate::{Error, binaries};
 
 /// Debian's packages that have it all.
-pub const PACKAGES: [&str; 5] = [
+pub const PACKAGES: [&str; 6] = [
     "wine64",
+    "wine64-preloader",
     "gcc-mingw-w64-x86-64",
     "rustc-web",
     "cargo-web",
@@ -61,6 +62,10 @@ impl Toolchain {
         let missing: Vec<&'static str> = [
             (wine.is_none(), "wine64"),
             (wine.is_some() && wineserver.is_none(), "wineserver"),
+            (
+                wine.as_deref().is_some_and(|wine| !has_preloader(wine)),
+                "wine64-preloader",
+            ),
             (!binaries::on_path(CC), "x86_64-w64-mingw32-gcc"),
             (
                 rust.is_none(),
@@ -146,6 +151,13 @@ fn wineserver(wine: &Path) -> Option<PathBuf> {
         .into_iter()
         .find(|file| file.is_file())
         .or_else(|| find("wineserver"))
+}
+
+/// Whether wine has what keeps the addresses free that a Windows program must have. Without it one program in some eight
+/// thousand does not begin: Linux has put its heap, at random, where Windows has the data that it shares with all programs.
+fn has_preloader(wine: &Path) -> bool {
+    let wine = wine.canonicalize();
+    wine.is_ok_and(|wine| wine.with_file_name("wine64-preloader").is_file())
 }
 
 fn rust() -> Option<Rust> {
