@@ -76,6 +76,15 @@ impl Live {
         .await
     }
 
+    /// Waits until it runs as its second attempt: the first has ended, or was replaced.
+    pub async fn runs_again(&self) -> Result<HcsContainer> {
+        self.comes_to("runs as a second attempt", |object| {
+            let status = object.status.as_ref();
+            status.is_some_and(|s| s.attempt == Some(2) && s.phase == Phase::Running)
+        })
+        .await
+    }
+
     /// Waits until the agent has seen the newest spec and `Ready` is true.
     pub async fn becomes_ready(&self) -> Result<HcsContainer> {
         self.comes_to("is Ready", |object| {

@@ -88,14 +88,7 @@ async fn an_exit_that_no_agent_saw_counts_as_a_failure() -> Result {
     let code = status.last_termination.unwrap().exit_code;
     assert!(matches!(code, None | Some(9)), "{code:?}");
     never.has_event(Reason::ContainerFailed).await?;
-    let restarted = always
-        .comes_to("is restarted", |object| {
-            object
-                .status
-                .as_ref()
-                .is_some_and(|status| status.attempt == Some(2) && status.phase == Phase::Running)
-        })
-        .await?;
+    let restarted = always.runs_again().await?;
     assert_eq!(restarted.status.unwrap().restart_count, 1);
     scenario.leaves_nothing_on(&node).await
 }

@@ -66,16 +66,7 @@ async fn a_killed_shim_is_seen_at_once_and_its_container_is_made_anew() -> Resul
     let before = web.becomes(Phase::Running).await?.status.unwrap();
     node.machine().kill_process(before.pid.unwrap());
     web.has_event(Reason::ContainerFailed).await?;
-    let after = web
-        .comes_to("runs as a second attempt", |object| {
-            object
-                .status
-                .as_ref()
-                .is_some_and(|status| status.attempt == Some(2) && status.phase == Phase::Running)
-        })
-        .await?
-        .status
-        .unwrap();
+    let after = web.runs_again().await?.status.unwrap();
     assert_eq!(after.restart_count, 1);
     assert!(after.last_termination.unwrap().exit_code.is_some());
     let calls = node.calls()?;

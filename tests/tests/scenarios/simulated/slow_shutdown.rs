@@ -47,16 +47,7 @@ async fn the_next_attempt_waits_for_the_end_of_the_last_ones_shim() -> Result {
     assert_eq!(object.status().await?.attempt, Some(1));
     fs::remove_file(node.dir().join("end")).unwrap();
     gate.open();
-    let status = object
-        .comes_to("runs as a second attempt", |object| {
-            object
-                .status
-                .as_ref()
-                .is_some_and(|status| status.attempt == Some(2) && status.phase == Phase::Running)
-        })
-        .await?
-        .status
-        .unwrap();
+    let status = object.runs_again().await?.status.unwrap();
     assert_eq!(status.last_termination.unwrap().exit_code, Some(4));
     scenario.leaves_nothing_on(&node).await
 }
