@@ -44,6 +44,11 @@ pub struct Runhcs {
     pub program: Program,
     /// How long a call may take; no limit if absent.
     pub timeout: Option<Duration>,
+    /// Have the system kill a call when its caller ends, even by force, so that whoever comes next finds none at work.
+    /// As with a deadline, runhcs alone is killed: a shim goes on. On Linux the caller is the thread that polls the call
+    /// first, and one of a runtime's threads that ends before the runtime does takes its calls along; other Unix systems
+    /// have no such thing.
+    pub ends_with_caller: bool,
 }
 
 impl Runhcs {
@@ -213,6 +218,7 @@ impl Runhcs {
             stdio,
             answers,
             deadline: self.timeout,
+            ends_with_caller: self.ends_with_caller,
         })
         .await
     }

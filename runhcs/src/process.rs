@@ -54,6 +54,8 @@ pub(crate) struct Call<'a> {
     /// Is standard output wanted?
     pub(crate) answers: bool,
     pub(crate) deadline: Option<Duration>,
+    /// Does it end with the process that makes it, however that ends?
+    pub(crate) ends_with_caller: bool,
 }
 
 /// A run that ended by itself.
@@ -82,7 +84,7 @@ pub(crate) async fn run(call: Call<'_>) -> Result<Finished, Error> {
         Ok(streams) => streams,
         Err(source) => return Err(Error::Stdio { command, source }),
     };
-    let mut running = match start(&command, &streams) {
+    let mut running = match start(&command, &streams, call.ends_with_caller) {
         Ok(child) => Running(child),
         Err(source) => return Err(Error::Start { command, source }),
     };
@@ -150,7 +152,7 @@ async fn finish(
     })
 }
 
-fn start(command: &CommandLine, streams: &Streams) -> io::Result<Child> {
+fn start(command: &CommandLine, streams: &Streams, ends_with_caller: bool) -> io::Result<Child> {
     let stdout = match &streams.stdout {
         Some(capture) => capture.file.try_clone()?.into(),
         None => given(streams.stdout_file.as_ref())?,
@@ -162,8 +164,7 @@ fn start(command: &CommandLine, streams: &Streams) -> io::Result<Child> {
         .stdout(stdout)
         .stderr(streams.stderr.file.try_clone()?)
         .kill_on_drop(true);
-    platform::configure(&mut process);
-    process.spawn()
+    platform::spawn(&mut process, ends_with_caller)
 }
 
 fn given(file: Option<&File>) -> io::Result<Stdio> {

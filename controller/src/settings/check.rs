@@ -302,6 +302,8 @@ impl Check {
             root: given.runhcs_root.clone(),
             program,
             timeout: Some(timeout),
+            // The next agent must not act beside a call of the last one.
+            ends_with_caller: true,
         }
     }
 }

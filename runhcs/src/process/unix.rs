@@ -13,8 +13,27 @@ use tokio::process::{Child, Command};
 
 use super::Exit;
 
-pub(super) fn configure(command: &mut Command) {
+pub(super) fn spawn(command: &mut Command, ends_with_caller: bool) -> io::Result<Child> {
     command.process_group(0);
+    #[cfg(target_os = "linux")]
+    if ends_with_caller {
+        let caller = rustix::process::getpid();
+        let bind = move || {
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            // A caller that has ended before that line sends no signal any more.
+            if rustix::process::getppid() == Some(caller) {
+                Ok(())
+            } else {
+                Err(rustix::io::Errno::SRCH.into())
+            }
+        };
+        // SAFETY: between fork and exec the closure makes two system calls, which are
+        // async-signal-safe, and allocates nothing.
+        unsafe {
+            command.pre_exec(bind);
+        }
+    }
+    command.spawn()
 }
 
 /// Kills the process and its group. Does nothing once the process has been waited for: its number

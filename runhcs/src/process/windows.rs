@@ -5,18 +5,78 @@
 use std::fs::File;
 use std::io;
 use std::os::windows::fs::FileExt;
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
 use std::process::ExitStatus;
+use std::ptr::null;
+use std::sync::OnceLock;
 
 use tokio::process::{Child, Command};
+use windows_sys::Win32::Foundation::{HANDLE, RtlNtStatusToDosError};
+use windows_sys::Win32::System::JobObjects::{
+    AssignProcessToJobObject, CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
+    JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK, JOBOBJECT_EXTENDED_LIMIT_INFORMATION,
+    JobObjectExtendedLimitInformation, SetInformationJobObject,
+};
+use windows_sys::Win32::System::Threading::{CREATE_NO_WINDOW, CREATE_SUSPENDED};
 
 use super::Exit;
 
-/// `CREATE_NO_WINDOW` of winbase.h.
-const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+#[link(name = "ntdll")]
+unsafe extern "system" {
+    fn NtResumeProcess(process: HANDLE) -> i32;
+}
 
-pub(super) fn configure(command: &mut Command) {
-    command.creation_flags(CREATE_NO_WINDOW);
+pub(super) fn spawn(command: &mut Command, ends_with_caller: bool) -> io::Result<Child> {
+    if !ends_with_caller {
+        return command.creation_flags(CREATE_NO_WINDOW).spawn();
+    }
+    // It does nothing before it is in the job, so that none is left at work by a caller that ends in between.
+    let flags = CREATE_NO_WINDOW | CREATE_SUSPENDED;
+    let child = command.creation_flags(flags).spawn()?;
+    let process = child.raw_handle().ok_or(io::ErrorKind::NotFound)?;
+    if let Some(job) = job() {
+        // SAFETY: both handles are open while they are borrowed. A system that refuses, as one does where a job
+        // that this process is in cannot be nested, leaves the call as it would be without a job.
+        unsafe { AssignProcessToJobObject(job.as_raw_handle(), process) };
+    }
+    // SAFETY: the handle of a child has all rights, and is open while the child is borrowed.
+    let resumed = unsafe { NtResumeProcess(process) };
+    if resumed < 0 {
+        // SAFETY: the call looks at its argument alone.
+        let code = unsafe { RtlNtStatusToDosError(resumed) };
+        return Err(io::Error::from_raw_os_error(code.cast_signed()));
+    }
+    Ok(child)
+}
+
+/// The job that ends, with its last handle, what is in it: this process holds the only one. What a process of it starts is
+/// not in it, for a shim stays where its caller does not.
+fn job() -> Option<&'static OwnedHandle> {
+    static JOB: OnceLock<Option<OwnedHandle>> = OnceLock::new();
+    JOB.get_or_init(new_job).as_ref()
+}
+
+fn new_job() -> Option<OwnedHandle> {
+    // SAFETY: neither attributes nor a name are needed; the handle that comes back is ours, and is not inherited.
+    let job = unsafe {
+        let job = CreateJobObjectW(null(), null());
+        (!job.is_null()).then(|| OwnedHandle::from_raw_handle(job))?
+    };
+    let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
+    limits.BasicLimitInformation.LimitFlags =
+        JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK;
+    let size = u32::try_from(size_of_val(&limits)).ok()?;
+    // SAFETY: `limits` is of the class that is named, and of the size that is told.
+    let set = unsafe {
+        SetInformationJobObject(
+            job.as_raw_handle(),
+            JobObjectExtendedLimitInformation,
+            (&raw const limits).cast(),
+            size,
+        )
+    };
+    (set != 0).then_some(job)
 }
 
 /// Kills the process, if it has not been waited for.

@@ -155,9 +155,10 @@ fn make(context: &Context, record: &Record, paths: &Paths) -> Result<Child, Fail
         });
     }
     resources::record_layers(context, record)?;
-    note_overlap(context, &record.id);
     pid_file::open_log(paths.shim_log.as_deref())?;
     let mut shim = launch(context, &shim::arguments(&record.id, false), b"")?;
+    // Only now, so that of two that are made at once the later one is sure to see the other.
+    note_overlap(context, &record.id);
     let finished = finish(context, record, paths, shim.id());
     if finished.is_err() {
         let _ = Connection::open(&record.unique_id)

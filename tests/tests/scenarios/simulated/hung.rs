@@ -6,8 +6,9 @@ use hcs_crds::{DesiredState, Phase, Reason, conditions};
 use hcs_tests::live::has;
 use hcs_tests::process::alive;
 use hcs_tests::{Container, NodeOptions, PATIENCE, Result, Scenario, eventually};
+use runhcs_sim::Point;
 
-use super::hangs;
+use super::{Gate, hangs};
 
 /// Long enough for a busy machine's sound calls, short enough for a scenario.
 const DEADLINE: [&str; 2] = ["--runhcs-timeout", "4s"];
@@ -133,5 +134,31 @@ async fn a_step_that_hangs_each_time_is_tried_again_calmly() -> Result {
         .await?;
     web.delete().await?;
     web.is_gone().await?;
+    scenario.leaves_nothing_on(&node).await
+}
+
+#[tokio::test]
+async fn a_call_that_a_killed_agent_left_under_way_ends_with_it() -> Result {
+    let scenario = Scenario::named("hung-amid").await?;
+    let node = scenario.node().await?;
+    let gate = Gate::on(&node);
+    node.sim()
+        .inject(gate.holds(&node, "create", Point::Begin).times(1))
+        .unwrap();
+    let web = Container::named("web").on(&node).running_for_ever();
+    let web = scenario.create(web).await?;
+    let call = node.is_amid("create", &web).await?;
+    node.agent().kill();
+    eventually(PATIENCE, "the call has ended", || async {
+        let there = node.has_process(call.pid);
+        Ok(if there { Err(call.pid) } else { Ok(()) })
+    })
+    .await?;
+    gate.open();
+    node.agent().start_again()?;
+    let object = web.becomes(Phase::Running).await?;
+    let id = object.status.unwrap().container_id.unwrap();
+    assert_eq!(node.containers()?, [id]);
+    assert_eq!(node.sim().overlaps().unwrap(), None);
     scenario.leaves_nothing_on(&node).await
 }
