@@ -241,10 +241,8 @@ async fn speak_for_the_node<R: Runtime>(
 
 /// Takes handles again of the shims that an earlier run of the agent knew.
 fn watch_known_shims(exits: &exits::Exits, known: &[Record], boot_id: &str) {
-    for record in known
-        .iter()
-        .filter(|r| r.expects_container() && r.boot_id == boot_id)
-    {
+    let lives = |r: &&Record| r.expects_container() && r.ended.is_none() && r.boot_id == boot_id;
+    for record in known.iter().filter(lives) {
         let (Some(id), Some(shim)) = (record.container_id(), &record.shim) else {
             continue;
         };

@@ -3,9 +3,13 @@
 //! The client's own retries are off: a reconcile that fails is tried again as a whole, later, so
 //! that an old status never overtakes a newer one.
 
+use std::collections::HashSet;
+
 use hcs_crds::{FINALIZER, HcsContainer, HcsContainerStatus, HcsNode, HcsNodeStatus};
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{PatchOperation, RemoveOperation, TestOperation};
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
@@ -15,6 +19,8 @@ use crate::kube_client::{ApiError, within};
 
 /// Writes at once: HTTP/1.1 takes a connection for each.
 const PARALLEL_WRITES: usize = 16;
+/// Objects of one answer to a list.
+const PAGE: u32 = 100;
 /// Longest note of an Event (events.k8s.io/v1).
 const LONGEST_NOTE: usize = 1024;
 
@@ -27,6 +33,7 @@ pub fn field_manager(node: &str) -> String {
 pub struct KubeApi {
     client: Client,
     recorder: Recorder,
+    node: String,
     field_manager: String,
     places: Semaphore,
 }
@@ -41,6 +48,7 @@ impl KubeApi {
         Self {
             recorder: Recorder::new(client.clone(), reporter),
             client,
+            node: node.to_owned(),
             field_manager: field_manager(node),
             places: Semaphore::new(PARALLEL_WRITES),
         }
@@ -67,16 +75,52 @@ impl KubeApi {
             .await
     }
 
-    /// Removes the finalizer, which lets the object go.
+    /// Removes the finalizer, which lets the object go; does nothing where it is not there. The rest of the object may be
+    /// newer than what was seen, as it is after each status that the agent itself has written.
     pub async fn remove_finalizer(&self, object: &HcsContainer) -> Result<(), ApiError> {
-        let mut finalizers = object.finalizers().to_vec();
-        finalizers.retain(|finalizer| finalizer != FINALIZER);
-        match self
-            .set_finalizers("remove the finalizer", object, &finalizers)
-            .await
-        {
+        let finalizers = object.finalizers();
+        let Some(place) = finalizers.iter().position(|name| name == FINALIZER) else {
+            return Ok(());
+        };
+        let at = |path: &str| PointerBuf::parse(path).unwrap_or_default();
+        let test = |path: &str, value: Value| {
+            PatchOperation::Test(TestOperation {
+                path: at(path),
+                value,
+            })
+        };
+        let patch: Patch<()> = Patch::Json(json_patch::Patch(vec![
+            test("/metadata/uid", json!(object.uid())),
+            test("/metadata/finalizers", json!(finalizers)),
+            PatchOperation::Remove(RemoveOperation {
+                path: at(&format!("/metadata/finalizers/{place}")),
+            }),
+        ]));
+        let api = self.api(object);
+        let (name, params) = (object.name_any(), PatchParams::default());
+        let removed = self.within("remove the finalizer", api.patch(&name, &params, &patch));
+        match removed.await {
             Err(error) if error.is_gone() => Ok(()),
             answer => answer.map(|_| ()),
+        }
+    }
+
+    /// The uids of the node's objects by a read that no cache answers.
+    pub async fn uids(&self) -> Result<HashSet<String>, ApiError> {
+        let api: Api<HcsContainer> = Api::all(self.client.clone());
+        let mut params = ListParams::default()
+            .fields(&format!("spec.nodeName={}", self.node))
+            .limit(PAGE);
+        let mut uids = HashSet::new();
+        loop {
+            let list = self.within("list the objects", api.list_metadata(&params));
+            let list = list.await?;
+            uids.extend(list.items.iter().filter_map(kube::ResourceExt::uid));
+            let more = list.metadata.continue_.filter(|token| !token.is_empty());
+            let Some(token) = more else {
+                return Ok(uids);
+            };
+            params = params.continue_token(&token);
         }
     }
 

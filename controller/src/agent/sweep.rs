@@ -1,7 +1,8 @@
 //! Removes what this agent made for objects that are gone.
 //!
-//! Only once the API server's first full list is in, so that nothing is removed on doubt; and
-//! never what the agent did not make.
+//! Only once the API server's first full list is in, and only what a read of its own confirms to be gone, so that nothing
+//! is removed on doubt: a list may be older than what an agent before this one has made. And never what the agent did not
+//! make.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use futures::StreamExt as _;
 use hcs_crds::ReclaimPolicy;
 use kube::ResourceExt as _;
+use tokio::sync::OnceCell;
 
 use super::context::{Context, bundles};
 use super::disk;
@@ -31,12 +33,32 @@ pub async fn sweep<R: Runtime>(ctx: &Context<R>) {
     // A bundle can outlast its container and its record: Windows keeps one that a shim is still in.
     let ids = ctx.table.ids().into_iter().chain(bundle_ids(ctx));
     left.extend(ids.filter_map(|id| Some(parse_container_id(&id)?.0.to_owned())));
+    let there = OnceCell::new();
     futures::stream::iter(left.difference(&known))
-        .for_each_concurrent(AT_ONCE, |uid| remove_object(ctx, uid))
+        .for_each_concurrent(AT_ONCE, |uid| remove_object(ctx, uid, &there))
         .await;
 }
 
-async fn remove_object<R: Runtime>(ctx: &Context<R>, uid: &str) {
+/// Whether the API server, asked for all objects after this one was missed, has it or does not tell.
+async fn may_be_there<R>(
+    ctx: &Context<R>,
+    uid: &str,
+    there: &OnceCell<Option<HashSet<String>>>,
+) -> bool {
+    let ask = || async {
+        let answer = ctx.api.uids().await;
+        let log = |error| tracing::warn!(%error, "orphans stay; tried again after a relist");
+        answer.map_err(log).ok()
+    };
+    let there = there.get_or_init(ask).await;
+    there.as_ref().is_none_or(|there| there.contains(uid))
+}
+
+async fn remove_object<R: Runtime>(
+    ctx: &Context<R>,
+    uid: &str,
+    there: &OnceCell<Option<HashSet<String>>>,
+) {
     let record = ctx.records.hold_existing(uid).await;
     // It may have come to be known while the record was waited for.
     let known = ctx
@@ -46,7 +68,7 @@ async fn remove_object<R: Runtime>(ctx: &Context<R>, uid: &str) {
     // What an object that was only observed has left stays for as long as its container does.
     let released = record.as_ref().is_some_and(|record| record.released);
     let released = released && !ctx.table.of_object(uid).is_empty();
-    if known || released || ctx.unreadable.contains(uid) {
+    if known || released || ctx.unreadable.contains(uid) || may_be_there(ctx, uid, there).await {
         return;
     }
     for id in ctx.table.of_object(uid) {

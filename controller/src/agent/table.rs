@@ -49,6 +49,8 @@ struct Entry {
     container: Container,
     /// The table's clock when a command of the agent or an exit last changed the entry.
     touched: u64,
+    /// Nobody asks for it any more; it stays until a list that began later, as one that is under way may still have it.
+    over: bool,
 }
 
 #[derive(Debug, Default)]
@@ -142,6 +144,7 @@ impl Table {
         let entry = Entry {
             container,
             touched: 0,
+            over: false,
         };
         self.lock().entries.entry(id.to_owned()).or_insert(entry);
     }
@@ -179,12 +182,11 @@ impl Table {
     /// Forgets an attempt that is over for good.
     pub fn forget(&self, id: &str) {
         let mut inner = self.lock();
-        if inner
-            .entries
-            .get(id)
-            .is_some_and(|e| e.container.observed == Observed::Absent)
+        if let Some(entry) = inner.entries.get_mut(id)
+            && entry.container.observed == Observed::Absent
         {
-            inner.entries.remove(id);
+            entry.over = true;
+            entry.container = Container::ABSENT;
         }
     }
 
@@ -195,6 +197,7 @@ impl Table {
         let entry = inner.entries.entry(id.to_owned()).or_insert(Entry {
             container: Container::ABSENT,
             touched,
+            over: false,
         });
         entry.touched = touched;
         change(&mut entry.container);
@@ -244,7 +247,11 @@ impl Table {
                 entry.container = now;
                 changed.push(id.clone());
             }
+            entry.over &= entry.container.observed == Observed::Absent;
         }
+        inner
+            .entries
+            .retain(|_, entry| !entry.over || entry.touched > mark.0);
         for (id, container) in listed {
             changed.push(id.clone());
             inner.entries.insert(
@@ -252,6 +259,7 @@ impl Table {
                 Entry {
                     container,
                     touched: 0,
+                    over: false,
                 },
             );
         }
@@ -371,6 +379,19 @@ mod tests {
             table.apply(table.mark(), states(&[(&id(1), 7, "paused")])),
             [id(1)]
         );
+    }
+
+    #[test]
+    fn a_list_that_began_before_a_deletion_does_not_bring_back_what_is_over() {
+        let table = table();
+        table.set(&id(1), Observed::Running, Some(7));
+        let mark = table.mark();
+        table.set(&id(1), Observed::Absent, None);
+        table.forget(&id(1));
+        table.apply(mark, states(&[(&id(1), 7, "running")]));
+        assert_eq!(table.ids(), [""; 0]);
+        table.apply(table.mark(), Vec::new());
+        assert!(table.lock().entries.is_empty());
     }
 
     #[test]

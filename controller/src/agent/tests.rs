@@ -1,11 +1,15 @@
 //! The agent as a whole: what comes in by the watch, by the relist and from the records.
 
+use std::sync::Arc;
+
 use hcs_crds::{DesiredState, HcsContainer};
+use jiff::Timestamp;
 use runhcs::ErrorKind;
 use serde_json::json;
 
-use super::fixtures::{Answer, Node, Said, Whole, fails, hangs, panics, pass, uid};
+use super::fixtures::{Answer, Node, Said, Whole, fails, hangs, panics, pass, paused_now, uid};
 use super::record::container_id;
+use crate::platform::Process;
 
 fn lists(api: &super::fixtures::FakeApi) -> usize {
     let said = api.said();
@@ -311,4 +315,26 @@ async fn lists_that_fail_in_other_words_each_time_are_said_once() {
             Said::status("web", "Running", "Running"),
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_shim_of_a_container_whose_end_is_known_is_not_looked_for_again() {
+    let node = Node::running(|web| web).await;
+    let mut record = node.record("web").unwrap();
+    let pid = std::process::id();
+    record.shim = Some(super::record::Shim {
+        pid,
+        start_time: Process::open(pid).unwrap().unwrap().start_time(),
+    });
+    let id = record.container_id().unwrap();
+    for (ended, watched) in [(true, false), (false, true)] {
+        let (exits, _ends) = super::exits::Exits::new(Arc::clone(&node.ctx.table), paused_now);
+        record.ended = ended.then_some(super::record::Ended {
+            exit_code: None,
+            cause: super::record::Cause::Stopped,
+            at: Timestamp::UNIX_EPOCH,
+        });
+        super::watch_known_shims(&exits, &[record.clone()], &node.ctx.boot_id);
+        assert_eq!(exits.watches(&id), watched);
+    }
 }

@@ -35,8 +35,6 @@ async fn a_finished_object_is_deleted_when_its_time_is_over() -> Result {
     kept.has_event(Reason::Completed).await?;
     restarted.has_event(Reason::ContainerFailed).await?;
     running.becomes(Phase::Running).await?;
-    // A list that was under way as they went may still tell of them, and the sweep removes them once more.
-    node.relists(1).await?;
     scenario.is_at_rest_on(&node).await?;
     assert_eq!(node.containers()?.len(), 3);
     scenario.leaves_nothing_on(&node).await

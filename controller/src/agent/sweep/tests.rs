@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use runhcs::ErrorKind;
 
 use super::sweep;
-use crate::agent::fixtures::{Node, fails, hangs, uid};
+use crate::agent::fixtures::{Answer, Node, Said, fails, hangs, uid};
 use crate::agent::record::container_id;
 
 /// A node with a container whose object nobody knows.
@@ -39,6 +39,41 @@ async fn nothing_is_swept_before_the_api_servers_first_list_is_in() {
     node.ctx.synced.store(false, Ordering::Release);
     sweep(&node.ctx).await;
     assert!(node.runtime.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_an_old_list_does_not_have_is_no_orphan() {
+    let node = Node::running(|web| web).await;
+    let web = node.api.get("web").unwrap();
+    node.api.remove("web");
+    node.cluster.catch_up();
+    node.api.put(web);
+    sweep(&node.ctx).await;
+    assert!(node.runtime.calls().is_empty());
+    assert!(node.record("web").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_swept_while_the_api_server_does_not_confirm_it() {
+    for answer in [Answer::Refuses(503), Answer::Silence] {
+        let node = with_orphan().await;
+        node.api.next("list", answer);
+        sweep(&node.ctx).await;
+        assert!(node.runtime.calls().is_empty());
+        sweep(&node.ctx).await;
+        assert_eq!(node.runtime.calls(), ["delete --force old-3"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_orphans_cost_one_list_and_none_cost_nothing() {
+    let node = with_orphan().await;
+    orphan(&node, "api");
+    node.ctx.relist.refresh().await;
+    for said in [&[Said::Lists][..], &[]] {
+        sweep(&node.ctx).await;
+        assert_eq!(node.api.said(), said);
+    }
 }
 
 #[tokio::test(start_paused = true)]

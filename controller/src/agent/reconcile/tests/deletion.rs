@@ -99,6 +99,35 @@ async fn the_finalizer_of_others_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_finalizer_goes_though_the_agents_own_status_is_newer_than_what_was_seen() {
+    let node = Node::running(|web| web.grace(0)).await;
+    node.cluster.delete("web");
+    let mut newer = node.api.get("web").unwrap();
+    newer["status"]["phase"] = "Stopping".into();
+    node.api.put(newer);
+    node.reconcile_cached("web").await.unwrap();
+    assert!(node.api.get("web").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finalizer_that_somebody_else_has_added_meanwhile_is_left() {
+    let node = Node::running(|web| web.grace(0)).await;
+    node.cluster.delete("web");
+    let mut newer = node.api.get("web").unwrap();
+    let finalizers = serde_json::json!(["example.com/mine", hcs_crds::FINALIZER]);
+    newer["metadata"]["finalizers"] = finalizers.clone();
+    node.api.put(newer);
+    node.reconcile_cached("web").await.unwrap_err();
+    assert_eq!(
+        node.api.get("web").unwrap()["metadata"]["finalizers"],
+        finalizers
+    );
+    node.converge("web").await;
+    let left = &node.api.get("web").unwrap()["metadata"]["finalizers"];
+    assert_eq!(*left, serde_json::json!(["example.com/mine"]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_object_that_was_only_observed_goes_and_its_container_stays() {
     let node = Node::running(|web| web).await;
     node.cluster.change("web", |spec| {
