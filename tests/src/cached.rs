@@ -2,7 +2,9 @@
 //! made of.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
@@ -52,6 +54,11 @@ impl Key {
     }
 }
 
+/// The extension of the file that is locked while a folder is made, and touched when it is asked for.
+const LOCK: &str = "lock";
+/// What was not asked for in so long goes when another one of its name is made: its key is that of older sources.
+const KEPT: Duration = Duration::from_hours(14 * 24);
+
 /// The folder `<cache>/<name>/<key>`, made first by `make` if it is not there: into a folder beside it that is then
 /// renamed, so that what was interrupted is never taken for whole.
 pub fn folder(
@@ -59,14 +66,23 @@ pub fn folder(
     key: Key,
     make: impl FnOnce(&Path) -> Result<(), Error>,
 ) -> Result<PathBuf, Error> {
-    let folder = binaries::cache_folder()?.join(name).join(key.text());
+    folder_in(&binaries::cache_folder()?.join(name), key, make)
+}
+
+fn folder_in(
+    all: &Path,
+    key: Key,
+    make: impl FnOnce(&Path) -> Result<(), Error>,
+) -> Result<PathBuf, Error> {
+    let folder = all.join(key.text());
+    let failed = |source| Error::file("prepare the cache", &folder, source);
+    fs::create_dir_all(all).map_err(failed)?;
+    let lock = File::create(folder.with_extension(LOCK)).map_err(failed)?;
+    lock.set_modified(SystemTime::now()).map_err(failed)?;
     if folder.is_dir() {
         return Ok(folder);
     }
-    let failed = |source| Error::file("prepare the cache", &folder, source);
-    fs::create_dir_all(folder.parent().unwrap_or(&folder)).map_err(failed)?;
     // Two that want it at once: the second waits, then finds it there. The lock goes with the file's handle.
-    let lock = File::create(folder.with_extension("lock")).map_err(failed)?;
     lock.lock().map_err(failed)?;
     if !folder.is_dir() {
         let unfinished = folder.with_extension("unfinished");
@@ -76,6 +92,63 @@ pub fn folder(
         fs::create_dir_all(&unfinished).map_err(failed)?;
         make(&unfinished)?;
         fs::rename(&unfinished, &folder).map_err(failed)?;
+        forget_unused(all).map_err(failed)?;
     }
     Ok(folder)
+}
+
+/// Removes what nobody has asked for in a long time.
+fn forget_unused(all: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(all)? {
+        let lock = entry?.path();
+        if lock.extension().is_none_or(|extension| extension != LOCK) {
+            continue;
+        }
+        let used = fs::metadata(&lock)?.modified()?;
+        let unused = used.elapsed().is_ok_and(|unused| unused > KEPT);
+        // Whoever makes it just now holds the lock.
+        if unused && File::open(&lock)?.try_lock().is_ok() {
+            let folder = lock.with_extension("");
+            if folder.exists() {
+                fs::remove_dir_all(folder)?;
+            }
+            fs::remove_file(lock)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made_of(content: &str, all: &Path) -> PathBuf {
+        let source = all.join("source");
+        fs::write(&source, content).unwrap();
+        let key = Key::new().file(&source).unwrap();
+        let make = |folder: &Path| {
+            fs::write(folder.join("made"), content)
+                .map_err(|source| Error::file("write", folder, source))
+        };
+        folder_in(all, key, make).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_asked_for_any_more_goes_when_another_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let all = dir.path();
+        let (old, used) = (made_of("old", all), made_of("used", all));
+        let long_ago = SystemTime::now() - KEPT - Duration::from_secs(1);
+        for folder in [&old, &used] {
+            let lock = File::options()
+                .write(true)
+                .open(folder.with_extension(LOCK));
+            lock.unwrap().set_modified(long_ago).unwrap();
+        }
+        assert_eq!(made_of("used", all), used);
+        assert!(old.is_dir());
+        let new = made_of("new", all);
+        assert!(new.is_dir() && used.is_dir() && !old.exists());
+        assert!(!old.with_extension(LOCK).exists());
+    }
 }
