@@ -18,6 +18,9 @@ use crate::{interrupt, stack};
 /// Scenarios mostly wait: more of them at once than there are processors.
 const SCENARIO_THREADS: &str = "8";
 
+/// Says which lifecycle, or which point of one, is played.
+const FAULTS: &str = "HCS_FAULTS";
+
 /// Where in the shared control plane's folder some tests have one of their own.
 const OWN: [&str; 2] = ["own", "chart"];
 
@@ -100,6 +103,7 @@ pub fn test(args: &args::Test) -> Result<ExitCode> {
         (Part::Scenarios, scenarios),
         (Part::Windows, windows::unit),
         (Part::Grounds, grounds),
+        (Part::Faults, faults),
         (Part::Transcripts, |_| windows::transcripts()),
     ] {
         if !wanted(part) {
@@ -188,6 +192,17 @@ fn scenarios(filter: Option<&str>) -> Result<Counts> {
 /// The scenarios on Windows nodes.
 fn grounds(filter: Option<&str>) -> Result<Counts> {
     on_a_control_plane(|shared| windows::scenarios(filter, shared))
+}
+
+/// The agent killed at every point.
+fn faults(filter: Option<&str>) -> Result<Counts> {
+    on_a_control_plane(|shared| {
+        let mut cargo = checks::cargo(&["test", "--workspace", "--test", "faults", "--"]);
+        cargo.args(["--ignored", "--nocapture"]);
+        cargo.envs(filter.map(|filter| (FAULTS, filter)));
+        shared(&mut cargo);
+        run_tests(cargo)
+    })
 }
 
 /// Runs tests on one control plane that is started for them. They find it, and the workspace's executables, by what the

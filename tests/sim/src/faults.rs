@@ -237,6 +237,18 @@ impl Faults {
         Ok(passed >= fault.skip && within)
     }
 
+    /// How many calls have come to a fault that is counted, struck or not.
+    pub fn met(&self, key: &str) -> io::Result<u64> {
+        let path = self
+            .counters
+            .join(format!("{}.count", names::file_name(key)));
+        match fs::read_to_string(path) {
+            Ok(text) => Ok(text.trim().parse().unwrap_or(0)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Lets the faults strike that are meant for this point of a call.
     pub fn strike(
         &self,

@@ -165,6 +165,15 @@ impl SimNode {
         Faults::open(&self.node).add(fault)
     }
 
+    /// How many calls have come to the fault with this key, of those that count: they have a number of calls to spare or
+    /// to strike.
+    ///
+    /// # Errors
+    /// The count cannot be read.
+    pub fn met(&self, key: &str) -> io::Result<u64> {
+        Faults::open(&self.node).met(key)
+    }
+
     /// Forgets all faults. Calls that already hang go on hanging.
     ///
     /// # Errors

@@ -31,6 +31,9 @@ struct Run {
     /// End as soon as this file exists.
     #[arg(long, value_name = "FILE")]
     until: Option<PathBuf>,
+    /// End as soon as this file exists, and take it away: it ends one and not those that come after it.
+    #[arg(long, value_name = "FILE", conflicts_with = "until")]
+    taking: Option<PathBuf>,
     /// Write a line to standard output every so many milliseconds.
     #[arg(long, value_name = "MS")]
     ticks_ms: Option<u64>,
@@ -45,7 +48,7 @@ struct Run {
     say: Vec<String>,
 }
 
-/// How often `--until` looks for its file.
+/// How often `--until` and `--taking` look for their file.
 const LOOK: Duration = Duration::from_millis(5);
 
 #[tokio::main(flavor = "current_thread")]
@@ -78,13 +81,18 @@ async fn work(run: Run) -> std::io::Result<ExitCode> {
         }
     };
     let found = async {
-        match &run.until {
-            Some(file) => {
+        match (&run.until, &run.taking) {
+            (Some(file), _) => {
                 while !file.exists() {
                     sleep(LOOK).await;
                 }
             }
-            None => std::future::pending().await,
+            (None, Some(file)) => {
+                while std::fs::remove_file(file).is_err() {
+                    sleep(LOOK).await;
+                }
+            }
+            (None, None) => std::future::pending().await,
         }
     };
     let told = async {

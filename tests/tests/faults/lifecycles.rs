@@ -17,6 +17,10 @@ pub enum Move {
     RestartRequest,
     /// `spec.tty` changes.
     Resizes,
+    /// `spec.scratch.sizeGB` changes.
+    Grows,
+    /// `spec.managementPolicy` changes: true for Observe.
+    Observes(bool),
     /// It is deleted.
     Goes,
 }
@@ -30,17 +34,17 @@ pub struct Lifecycle {
     pub object: fn(&Node) -> Container,
     /// What it comes to first.
     pub first: Phase,
-    /// What is done then, and where that leads.
-    pub moves: &'static [(Move, Phase)],
+    /// What is done then, and where that leads; none where the object is gone then.
+    pub moves: &'static [(Move, Option<Phase>)],
 }
 
-/// Makes the end file of its container.
-pub fn end_file(node: &Node) -> std::path::PathBuf {
+/// The file that ends its container, and with it is gone.
+fn end_file(node: &Node) -> std::path::PathBuf {
     node.dir().join("end")
 }
 
 fn web(node: &Node) -> Container {
-    let until = format!("--until={}", node.path(end_file(node)));
+    let until = format!("--taking={}", node.path(end_file(node)));
     Container::named("web")
         .on(node)
         .hyperv()
@@ -52,7 +56,17 @@ fn console(node: &Node) -> Container {
 }
 
 fn always(node: &Node) -> Container {
-    web(node).restart_policy(RestartPolicy::Always)
+    web(node)
+        .restart_policy(RestartPolicy::Always)
+        .with(|spec| spec.restart.initial_backoff_seconds = 1)
+}
+
+fn by_hand(node: &Node) -> Container {
+    web(node).updated_manually()
+}
+
+fn short_lived(node: &Node) -> Container {
+    web(node).with(|spec| spec.ttl_seconds_after_finished = Some(1))
 }
 
 fn linux(node: &Node) -> Container {
@@ -74,86 +88,108 @@ fn unheeding(node: &Node) -> Container {
         .with(|spec| spec.termination_grace_period_seconds = 1)
 }
 
-/// The one that every run plays, then those that a longer one does.
+const RUNNING: Option<Phase> = Some(Phase::Running);
+const GONE: (Move, Option<Phase>) = (Move::Goes, None);
+
+/// A run of all tests plays a part of the first one.
 pub const LIFECYCLES: &[Lifecycle] = &[
-    Lifecycle {
-        name: "run-end-go",
-        object: web,
-        first: Phase::Running,
-        moves: &[(Move::Ends, Phase::Failed), (Move::Goes, Phase::Deleted)],
-    },
     Lifecycle {
         name: "states",
         object: web,
         first: Phase::Running,
         moves: &[
-            (Move::Wants(DesiredState::Paused), Phase::Paused),
-            (Move::Wants(DesiredState::Running), Phase::Running),
-            (Move::Wants(DesiredState::Stopped), Phase::Stopped),
-            (Move::Wants(DesiredState::Created), Phase::Created),
-            (Move::Wants(DesiredState::Deleted), Phase::Deleted),
-            (Move::Goes, Phase::Deleted),
+            (Move::Wants(DesiredState::Paused), Some(Phase::Paused)),
+            (Move::Wants(DesiredState::Running), RUNNING),
+            (Move::Wants(DesiredState::Stopped), Some(Phase::Stopped)),
+            (Move::Wants(DesiredState::Created), Some(Phase::Created)),
+            (Move::Wants(DesiredState::Deleted), Some(Phase::Deleted)),
+            GONE,
         ],
     },
     Lifecycle {
-        name: "restarts",
-        object: always,
-        first: Phase::Running,
-        moves: &[(Move::Ends, Phase::Running), (Move::Goes, Phase::Deleted)],
-    },
-    Lifecycle {
-        name: "updates",
+        name: "end",
         object: web,
         first: Phase::Running,
+        moves: &[(Move::Ends, Some(Phase::Failed)), GONE],
+    },
+    Lifecycle {
+        name: "restart",
+        object: always,
+        first: Phase::Running,
+        moves: &[(Move::Ends, RUNNING), GONE],
+    },
+    Lifecycle {
+        name: "update",
+        object: web,
+        first: Phase::Running,
+        moves: &[(Move::Changes, RUNNING), GONE],
+    },
+    Lifecycle {
+        name: "update-by-hand",
+        object: by_hand,
+        first: Phase::Running,
         moves: &[
-            (Move::Changes, Phase::Running),
-            (Move::RestartRequest, Phase::Running),
-            (Move::Goes, Phase::Deleted),
+            (Move::Changes, RUNNING),
+            (Move::RestartRequest, RUNNING),
+            GONE,
         ],
     },
     Lifecycle {
         name: "console",
         object: console,
         first: Phase::Running,
-        moves: &[
-            (Move::Resizes, Phase::Running),
-            (Move::Goes, Phase::Deleted),
-        ],
+        moves: &[(Move::Resizes, RUNNING), GONE],
     },
     Lifecycle {
         name: "scratch",
         object: linux,
         first: Phase::Running,
-        moves: &[(Move::Goes, Phase::Deleted)],
+        moves: &[(Move::Grows, RUNNING), GONE],
     },
     Lifecycle {
         name: "force",
         object: unheeding,
         first: Phase::Running,
-        moves: &[(Move::Goes, Phase::Deleted)],
+        moves: &[GONE],
+    },
+    Lifecycle {
+        name: "observe",
+        object: web,
+        first: Phase::Running,
+        moves: &[
+            (Move::Observes(true), RUNNING),
+            (Move::Observes(false), RUNNING),
+            GONE,
+        ],
+    },
+    Lifecycle {
+        name: "time-to-live",
+        object: short_lived,
+        first: Phase::Running,
+        moves: &[(Move::Ends, None)],
     },
 ];
 
 impl Move {
     /// Does it.
     pub async fn make(self, node: &Node, web: &Live) -> Result {
-        match self {
-            Self::Wants(state) => web.set_desired(state).await,
+        let spec = match self {
+            Self::Wants(state) => return web.set_desired(state).await,
+            Self::Goes => return web.delete().await,
             Self::Ends => {
                 std::fs::write(end_file(node), "").unwrap();
-                Ok(())
+                return Ok(());
             }
             Self::Changes => {
                 let process = json!({"env": ["CHANGED=1"]});
-                web.patch_spec(json!({"bundle": {"config": {"process": process}}}))
-                    .await
+                json!({"bundle": {"config": {"process": process}}})
             }
-            Self::RestartRequest => web.patch_spec(json!({"restartRequest": "again"})).await,
-            Self::Resizes => {
-                web.patch_spec(json!({"tty": {"width": 120, "height": 30}}))
-                    .await
-            }
-            Self::Goes => web.delete().await,
-        }
+            Self::RestartRequest => json!({"restartRequest": "again"}),
+            Self::Resizes => json!({"tty": {"width": 120, "height": 30}}),
+            Self::Grows => json!({"scratch": {"sizeGB": 30}}),
+            Self::Observes(true) => json!({"managementPolicy": "Observe"}),
+            Self::Observes(false) => json!({"managementPolicy": "Manage"}),
+        };
+        web.patch_spec(spec).await
     }
 }

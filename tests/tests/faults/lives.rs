@@ -1,43 +1,48 @@
 //! One object's life on a node of its own, with an agent that dies at one point of it.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use hcs_crds::{HcsContainer, Phase};
 use hcs_tests::live::observed;
-use hcs_tests::proxy::Side;
-use hcs_tests::tracer::{Tracing, changes_file};
+use hcs_tests::tracer::Tracing;
 use hcs_tests::{Error, Live, Node, NodeOptions, PATIENCE, Result, Scenario};
-use runhcs_sim::{Action, CallRecord, Fault, Point as At};
+use runhcs_sim::{Action, Fault};
 use tokio::time::{Instant, sleep};
 
-use super::lifecycles::{Lifecycle, Move, end_file};
+use super::lifecycles::Lifecycle;
+use super::points::{Point, calls, count_shims, files, writes};
 use super::snapshot::snapshot;
 
 /// How often the world is looked at.
 const LOOK: Duration = Duration::from_millis(40);
-
-/// Where an agent dies. The number says how many of the same come before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Point {
-    /// Before a change of a file.
-    File(String, usize),
-    /// Before a write to the API server, or before it hears of it.
-    Api(String, usize, Side),
-    /// While runhcs has not begun, or has done its work and not said so; the call ends once the agent is dead.
-    Call(String, usize, Side),
-}
+/// So long nothing must change, be called or be written: a list and more, after which a write that is to be caught would
+/// have come.
+const REST: Duration = Duration::from_millis(1200);
+/// The fault that holds a call counts under this name.
+const FAULT: &str = "crash";
 
 /// What was to be seen.
 #[derive(Debug, Default)]
 pub struct Lived {
-    /// All points that the agent passed.
+    /// All points that the agent passed; of its files only if it was traced.
     pub points: Vec<Point>,
     /// Whether it died.
     pub died: bool,
     /// The world after each move.
-    pub moves: Vec<String>,
+    pub moves: Vec<After>,
+}
+
+/// What came of a move.
+#[derive(Debug)]
+pub struct After {
+    /// The world.
+    pub world: String,
+    /// How long the agent was busy with it: to its last effect, from the move on or, where an agent died in it, from that
+    /// death on.
+    pub busy: Duration,
+    /// Whether one died in it.
+    pub died: bool,
 }
 
 struct Life<'a> {
@@ -46,21 +51,19 @@ struct Life<'a> {
     point: Option<&'a Point>,
     lived: Lived,
     gate: PathBuf,
+    died_at: Option<Instant>,
 }
 
-/// Plays a lifecycle; the agent dies at the point, if one is given.
-pub async fn play(lifecycle: &Lifecycle, point: Option<&Point>) -> Result<Lived> {
+/// Plays a lifecycle; the agent dies at the point, if one is given. Without one it is traced or not.
+pub async fn play(lifecycle: &Lifecycle, point: Option<&Point>, traced: bool) -> Result<Lived> {
     let scenario = Scenario::named("crash").await?;
     let target = match point {
         Some(Point::File(label, number)) => Some((label.clone(), *number)),
         _ => None,
     };
-    // Only what looks at files needs to look at system calls.
-    let traced = point.is_none() || target.is_some();
-    let tracing = traced.then_some(Tracing { target });
     let options = NodeOptions {
         proxied: true,
-        tracing,
+        tracing: (traced || target.is_some()).then_some(Tracing { target }),
         relist_interval: Duration::from_secs(1),
         ..NodeOptions::default()
     };
@@ -71,56 +74,50 @@ pub async fn play(lifecycle: &Lifecycle, point: Option<&Point>) -> Result<Lived>
         point,
         lived: Lived::default(),
         gate: node.dir().join("gate"),
+        died_at: None,
     };
-    life.begin();
+    life.sets_the_trap();
     let web = scenario.create((lifecycle.object)(&node)).await?;
-    life.come_to(&web, lifecycle.first, 1).await?;
-    for (number, (step, phase)) in lifecycle.moves.iter().enumerate() {
+    life.comes_to(&web, Some(lifecycle.first)).await?;
+    for (step, phase) in lifecycle.moves {
         step.make(&node, &web).await?;
-        if matches!(step, Move::Goes) {
-            life.is_gone(&web).await?;
-        } else {
-            life.come_to(&web, *phase, number + 2).await?;
-        }
-        if matches!(step, Move::Ends) {
-            let _ = std::fs::remove_file(end_file(&node));
-        }
+        life.comes_to(&web, *phase).await?;
     }
     scenario.leaves_nothing_on(&node).await?;
     if let Some(overlaps) = node.sim().overlaps().unwrap() {
-        return Err(Error::Unexpected {
-            what: format!("one live container at a time, not {overlaps}"),
-            evidence: scenario.evidence(),
-        });
+        return Err(life.unexpected(format!("one live container at a time, not {overlaps}")));
     }
-    life.end();
+    life.lived.points = writes(&node);
+    life.lived.points.extend(calls(&node));
+    if traced {
+        // Its account is whole once it has ended.
+        node.agent().kill();
+        life.lived.points.extend(files(&node));
+    }
     Ok(life.lived)
 }
 
 impl Life<'_> {
-    /// Sets the trap.
-    fn begin(&self) {
+    fn sets_the_trap(&self) {
         match self.point {
             Some(Point::Api(label, number, side)) => {
                 self.node.proxy().catch(label, *number, *side);
             }
-            Some(Point::Call(verb, number, side)) => {
-                let at = match side {
-                    Side::Before => At::Begin,
-                    Side::After => At::AfterEffect,
-                };
+            Some(Point::Call(verb, number, at)) => {
                 let until = self.gate.clone();
-                let fault = Fault::new(verb, at, Action::Hold { until });
+                let fault = Fault::new(verb, *at, Action::Hold { until });
                 // Ids of containers; what a probe makes has another.
                 let fault = if verb == "create-scratch" {
                     fault
                 } else {
                     fault.of_id("hc-*")
                 };
-                let fault = fault.skip(*number as u64).times(1);
+                let mut fault = fault.skip(*number).times(1);
+                FAULT.clone_into(&mut fault.key);
                 self.node.sim().inject(fault).unwrap();
             }
-            Some(Point::File(..)) | None => {}
+            Some(Point::File(..)) => {}
+            None => count_shims(self.node),
         }
     }
 
@@ -131,18 +128,12 @@ impl Life<'_> {
             None => false,
             Some(Point::File(..)) => self.node.agent().running().is_err(),
             Some(Point::Api(..)) => self.node.proxy().has_caught(),
-            Some(Point::Call(verb, number, _)) => {
-                let calls = self.node.sim().calls().unwrap();
-                let same = calls
-                    .iter()
-                    .filter(|call| call.verb == *verb && is_of_container(call));
-                same.clone().count() > *number && same.clone().any(|call| call.exit_code.is_none())
-            }
+            Some(Point::Call(_, number, _)) => self.node.sim().met(FAULT).unwrap() > *number,
         }
     }
 
     /// Kills the agent if it is where it dies, and starts the next one.
-    fn look(&mut self) -> Result {
+    fn looks(&mut self) -> Result {
         if !self.is_there() {
             let by_itself = !matches!(self.point, Some(Point::File(..))) || self.lived.died;
             return if by_itself {
@@ -153,117 +144,78 @@ impl Life<'_> {
         }
         self.node.agent().kill();
         self.lived.died = true;
+        self.died_at = Some(Instant::now());
         self.node.agent().start_again()?;
-        // What runhcs was about to do happens when the agent that asked for it is no more.
+        // A call that has outlived the agent, or a shim, goes on beside the next one.
         std::fs::write(&self.gate, "").unwrap();
         Ok(())
     }
 
-    /// Waits until the object is in a phase and so is the world: nothing changes over three lists.
-    async fn come_to(&mut self, web: &Live, phase: Phase, move_: usize) -> Result {
-        let end = Instant::now() + PATIENCE;
-        let mut last = (String::new(), Instant::now());
+    /// Waits until the object is in a phase, or gone, and all is at rest.
+    async fn comes_to(&mut self, web: &Live, phase: Option<Phase>) -> Result {
+        let begun = Instant::now();
+        self.died_at = None;
+        let mut last = (String::new(), begun);
         loop {
-            self.look()?;
-            let object = web.object().await?;
-            let there = object.status.as_ref().is_some_and(|status| {
-                status.phase == phase && ready_or_done(&object) && observed(&object)
-            });
-            let seen = snapshot(self.node, web, Some(&object));
-            if !there || seen != last.0 {
-                last = (seen, Instant::now());
+            self.looks()?;
+            let api = self.scenario.containers();
+            let object = api.get_opt(web.name()).await;
+            let object = object.map_err(Error::api("read the object"))?;
+            let seen = snapshot(self.node, web, object.as_ref());
+            let done = format!("{seen}\n{}", self.effects());
+            if done != last.0 {
+                last = (done, Instant::now());
             }
-            // A write that is to be caught may be the last one of the move.
-            if there && last.1.elapsed() > Duration::from_millis(1200) {
-                self.lived.moves.push(last.0);
+            let there = match phase {
+                Some(phase) => object.is_some_and(|object| is_at(&object, phase)),
+                None => object.is_none() && self.is_empty()?,
+            };
+            if there && last.1.elapsed() > REST {
+                let died = self.died_at;
+                let since = died.map_or(begun, |died| died.max(begun));
+                self.lived.moves.push(After {
+                    world: seen,
+                    busy: last.1.saturating_duration_since(since),
+                    died: died.is_some(),
+                });
                 return Ok(());
             }
-            if Instant::now() > end {
-                return Err(Error::Unexpected {
-                    what: format!(
-                        "move {move_}: {phase:?} and at rest; last seen:\n{}",
-                        last.0
-                    ),
-                    evidence: self.scenario.evidence(),
-                });
+            if begun.elapsed() > PATIENCE {
+                return Err(self.unexpected(format!("{phase:?} and at rest; last seen:\n{seen}")));
             }
             sleep(LOOK).await;
         }
     }
 
-    async fn is_gone(&mut self, web: &Live) -> Result {
-        let end = Instant::now() + PATIENCE;
-        let api = self.scenario.containers();
-        loop {
-            self.look()?;
-            let object = api
-                .get_opt(web.name())
-                .await
-                .map_err(Error::api("read the object"))?;
-            if object.is_none()
-                && self.node.leftovers()?.is_empty()
-                && self.node.containers()?.is_empty()
-            {
-                // What comes after its end, such as the last Event, is a point too.
-                sleep(Duration::from_millis(300)).await;
-                self.look()?;
-                self.lived.moves.push("gone".into());
-                return Ok(());
-            }
-            if Instant::now() > end {
-                return Err(Error::Unexpected {
-                    what: format!(
-                        "gone; last seen:\n{}",
-                        snapshot(self.node, web, object.as_ref())
-                    ),
-                    evidence: self.scenario.evidence(),
-                });
-            }
-            sleep(LOOK).await;
-        }
-    }
-
-    /// Collects the points that were passed.
-    fn end(&mut self) {
-        let writes = numbered(self.node.proxy().writes());
+    /// How many effects there were outside the node's folder.
+    fn effects(&self) -> String {
         let calls = self.node.sim().calls().unwrap();
-        let calls = calls.iter().filter(|call| is_of_container(call));
-        let verbs = numbered(calls.map(|call| call.verb.clone()).collect());
-        self.node.agent().kill();
-        let changes = changes_file(self.node.agent().data_dir());
-        let changes = std::fs::read_to_string(changes).unwrap_or_default();
-        let files = numbered(changes.lines().map(str::to_owned).collect()).into_iter();
-        let points = &mut self.lived.points;
-        points.extend(files.map(|(label, number)| Point::File(label, number)));
-        for side in [Side::Before, Side::After] {
-            let api = writes.iter().cloned();
-            points.extend(api.map(|(label, number)| Point::Api(label, number, side)));
-            let calls = verbs.iter().cloned();
-            // What changes nothing has no such point.
-            let calls = calls.filter(|(verb, _)| side == Side::Before || verb != "ps");
-            points.extend(calls.map(|(verb, number)| Point::Call(verb, number, side)));
+        let commands = calls.iter().filter(|call| call.verb != "list").count();
+        format!(
+            "{} writes, {commands} commands",
+            self.node.proxy().writes().len()
+        )
+    }
+
+    fn is_empty(&self) -> Result<bool> {
+        Ok(self.node.leftovers()?.is_empty() && self.node.containers()?.is_empty())
+    }
+
+    fn unexpected(&self, what: String) -> Error {
+        Error::Unexpected {
+            what,
+            evidence: self.scenario.evidence(),
         }
     }
 }
 
-fn ready_or_done(object: &HcsContainer) -> bool {
-    let conditions = object.status.iter().flat_map(|status| &status.conditions);
-    let moving = conditions.filter(|condition| condition.type_ == "Reconciling");
-    moving.count() == 0
-}
-
-/// Whether a call is about a container of an object, or its scratch.
-fn is_of_container(call: &CallRecord) -> bool {
-    call.id.starts_with("hc-") || call.verb == "create-scratch"
-}
-
-/// Each label with how many of the same come before.
-fn numbered(labels: Vec<String>) -> Vec<(String, usize)> {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let number = |label: String| {
-        let count = seen.entry(label.clone()).or_default();
-        *count += 1;
-        (label, *count - 1)
-    };
-    labels.into_iter().map(number).collect()
+/// In this phase, by the newest spec, and not on the way to another.
+fn is_at(object: &HcsContainer, phase: Phase) -> bool {
+    let status = object.status.as_ref();
+    let moving = |type_: &str| type_ == "Reconciling";
+    status.is_some_and(|status| {
+        status.phase == phase
+            && observed(object)
+            && !status.conditions.iter().any(|c| moving(&c.type_))
+    })
 }

@@ -7,4 +7,5 @@
 mod crash;
 mod lifecycles;
 mod lives;
+mod points;
 mod snapshot;

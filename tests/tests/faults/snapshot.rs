@@ -7,7 +7,7 @@ use hcs_tests::{Live, Node};
 use serde_json::Value;
 
 /// Fields of a status that differ without meaning.
-const DIFFERS: [&str; 14] = [
+const DIFFERS: [&str; 12] = [
     "attempt",
     "containerID",
     "pid",
@@ -20,8 +20,6 @@ const DIFFERS: [&str; 14] = [
     "retryAfter",
     "path",
     "processes",
-    "consecutiveFailures",
-    "observedGeneration",
 ];
 
 /// The object's status and finalizers, the containers, and the files of the agent.

@@ -1,0 +1,101 @@
+//! The points at which an agent can die: before and after each of its effects.
+
+use std::collections::BTreeMap;
+
+use hcs_tests::Node;
+use hcs_tests::proxy::Side;
+use hcs_tests::tracer::changes_file;
+use runhcs_sim::{Action, Fault, Point as At};
+
+/// Where a shim is when its agent dies: it is about to be ready, to make its container's process, to end its container,
+/// to tell of that.
+const OF_SHIMS: [At; 4] = [
+    At::ShimReady,
+    At::ProcessStart,
+    At::ProcessEnded,
+    At::SystemEnded,
+];
+
+/// Where an agent dies. The number says how many of the same come before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Point {
+    /// Before a change of a file, which is after the one before it.
+    File(String, usize),
+    /// Before a write to the API server, or before it hears of it.
+    Api(String, usize, Side),
+    /// At a point of a call of runhcs, or of the shim that it has started. The call ends with the agent; the shim goes on
+    /// once the next agent runs.
+    Call(String, u64, At),
+}
+
+/// The changes of files that a traced agent has made.
+pub fn files(node: &Node) -> impl Iterator<Item = Point> {
+    let changes = changes_file(node.agent().data_dir());
+    let changes = std::fs::read_to_string(changes).unwrap_or_default();
+    let files = numbered(changes.lines().map(str::to_owned));
+    files
+        .into_iter()
+        .map(|(label, number)| Point::File(label, number))
+}
+
+/// The writes to the API server that concern objects.
+pub fn writes(node: &Node) -> Vec<Point> {
+    let writes = numbered(node.proxy().writes().into_iter());
+    let both = |(label, number): (String, usize)| {
+        [Side::Before, Side::After].map(|side| Point::Api(label.clone(), number, side))
+    };
+    writes.into_iter().flat_map(both).collect()
+}
+
+/// The calls that concern containers; what lists them and what tries runhcs out changes nothing.
+pub fn calls(node: &Node) -> Vec<Point> {
+    let calls = node.sim().calls().unwrap();
+    let concerned = |id: &str, verb: &str| id.starts_with("hc-") || verb == "create-scratch";
+    let calls = calls.iter().filter(|call| concerned(&call.id, &call.verb));
+    let verbs = numbered(calls.map(|call| call.verb.clone()));
+    let mut points = Vec::new();
+    for (verb, number) in verbs {
+        let at: &[At] = match verb.as_str() {
+            "ps" => &[At::Begin],
+            "create" => &[
+                At::Begin,
+                At::RecordWritten,
+                At::ShimStarted,
+                At::PidFileWritten,
+                At::AfterEffect,
+            ],
+            _ => &[At::Begin, At::AfterEffect],
+        };
+        let of_call = at
+            .iter()
+            .map(|at| Point::Call(verb.clone(), number as u64, *at));
+        points.extend(of_call);
+    }
+    for at in OF_SHIMS {
+        let met = node.sim().met(&format!("{at:?}")).unwrap();
+        points.extend((0..met).map(|number| Point::Call("shim".into(), number, at)));
+    }
+    points
+}
+
+/// Counts how often shims come to their points, which no account of calls tells.
+pub fn count_shims(node: &Node) {
+    for at in OF_SHIMS {
+        let nothing = Action::Delay { ms: 0 };
+        let fault = Fault::new("shim", at, nothing).of_id("hc-*");
+        let mut fault = fault.times(u64::MAX);
+        fault.key = format!("{at:?}");
+        node.sim().inject(fault).unwrap();
+    }
+}
+
+/// Each label with how many of the same come before.
+fn numbered(labels: impl Iterator<Item = String>) -> Vec<(String, usize)> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let number = |label: String| {
+        let count = seen.entry(label.clone()).or_default();
+        *count += 1;
+        (label, *count - 1)
+    };
+    labels.map(number).collect()
+}
