@@ -19,7 +19,7 @@ const TRIES: usize = 3;
 const CALM: Duration = Duration::from_secs(5);
 /// A run of all tests plays one in so many points of the first lifecycle, and says nothing of time on a machine that
 /// may be busy.
-const SAMPLE: usize = 16;
+const SAMPLE: usize = 4;
 /// Lifecycles or points to play alone: `HCS_FAULTS='states'`, `HCS_FAULTS='states 17'`.
 const ONLY: &str = "HCS_FAULTS";
 
@@ -98,9 +98,9 @@ fn only() -> Option<(String, Option<usize>)> {
 
 /// Plays a lifecycle without a fault, and then once for each point, or one in `each` of them.
 async fn die_everywhere(lifecycle: &Lifecycle, each: usize, calm: Duration) -> Result<Deaths> {
-    let without = play(lifecycle, None, false).await?;
-    // A traced one is slower, which may bring writes that are not there otherwise; of it only the files count.
-    let traced = play(lifecycle, None, true).await?;
+    // The traced one is slower, which may bring writes that are not there otherwise; of it only the files count.
+    let (without, traced) =
+        futures::try_join!(play(lifecycle, None, false), play(lifecycle, None, true))?;
     let is_file = |point: &&Point| matches!(point, Point::File(..));
     let files = traced.points.iter().filter(is_file);
     let all: Vec<&Point> = without.points.iter().chain(files).collect();
@@ -189,7 +189,7 @@ async fn an_agent_that_is_killed_leaves_the_next_one_all_it_needs() -> Result {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes many minutes: cargo xtask faults"]
+#[ignore = "takes long: cargo xtask test --only faults"]
 async fn an_agent_that_is_killed_at_any_point_of_any_lifecycle_leaves_the_next_one_all_it_needs()
 -> Result {
     die_in(LIFECYCLES, 1, CALM).await

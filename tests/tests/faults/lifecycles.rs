@@ -94,6 +94,12 @@ const GONE: (Move, Option<Phase>) = (Move::Goes, None);
 /// A run of all tests plays a part of the first one.
 pub const LIFECYCLES: &[Lifecycle] = &[
     Lifecycle {
+        name: "end",
+        object: web,
+        first: Phase::Running,
+        moves: &[(Move::Ends, Some(Phase::Failed)), GONE],
+    },
+    Lifecycle {
         name: "states",
         object: web,
         first: Phase::Running,
@@ -105,12 +111,6 @@ pub const LIFECYCLES: &[Lifecycle] = &[
             (Move::Wants(DesiredState::Deleted), Some(Phase::Deleted)),
             GONE,
         ],
-    },
-    Lifecycle {
-        name: "end",
-        object: web,
-        first: Phase::Running,
-        moves: &[(Move::Ends, Some(Phase::Failed)), GONE],
     },
     Lifecycle {
         name: "restart",

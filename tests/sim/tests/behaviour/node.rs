@@ -220,3 +220,31 @@ fn list_and_create_are_quick_with_a_thousand_containers() {
     );
     assert!(last < first * 3, "create slows down: {first:?}, {last:?}");
 }
+
+#[test]
+fn an_attempt_that_is_made_while_another_lives_is_noted() {
+    let node = TestNode::new();
+    for id in ["hc-one-1", "hc-two-1"] {
+        node.create(id, FOREVER);
+    }
+    assert_eq!(node.sim.overlaps().unwrap(), None);
+    node.ok(&["delete", "hc-two-1"]);
+    node.create("hc-two-2", FOREVER);
+    assert_eq!(node.sim.overlaps().unwrap(), None);
+    node.create("hc-one-2", FOREVER);
+    let noted = node.sim.overlaps().unwrap().unwrap();
+    assert_eq!(noted, "hc-one-1 lives while hc-one-2 is made\n");
+}
+
+#[test]
+fn calls_that_come_to_a_fault_are_counted_whether_it_strikes_or_not() {
+    let node = TestNode::new();
+    let mut fault = Fault::new("list", Point::Begin, Action::Delay { ms: 0 }).times(1);
+    fault.key = "counted".to_owned();
+    node.sim.inject(fault).unwrap();
+    assert_eq!(node.sim.met("counted").unwrap(), 0);
+    for _ in 0..2 {
+        node.list();
+    }
+    assert_eq!(node.sim.met("counted").unwrap(), 2);
+}
