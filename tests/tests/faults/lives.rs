@@ -161,15 +161,16 @@ impl Life<'_> {
             let api = self.scenario.containers();
             let object = api.get_opt(web.name()).await;
             let object = object.map_err(Error::api("read the object"))?;
+            // Asked before the look: what goes in between is seen to have changed.
+            let there = match phase {
+                Some(phase) => object.as_ref().is_some_and(|object| is_at(object, phase)),
+                None => object.is_none() && self.is_empty()?,
+            };
             let seen = snapshot(self.node, web, object.as_ref());
             let done = format!("{seen}\n{}", self.effects());
             if done != last.0 {
                 last = (done, Instant::now());
             }
-            let there = match phase {
-                Some(phase) => object.is_some_and(|object| is_at(&object, phase)),
-                None => object.is_none() && self.is_empty()?,
-            };
             if there && last.1.elapsed() > REST {
                 let died = self.died_at;
                 let since = died.map_or(begun, |died| died.max(begun));
