@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 mod api;
+mod history;
 mod life;
 mod node;
 mod node_api;
@@ -18,6 +19,7 @@ mod runtime;
 mod whole;
 
 pub use api::{Answer, FakeApi, Said};
+pub use history::View;
 pub use life::{Death, Life, Mortal, change};
 pub use node::{NODE, Node, options};
 pub use objects::{Shape, object, short, uid};

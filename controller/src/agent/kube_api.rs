@@ -1,4 +1,4 @@
-//! What the agent writes to the API server, each call with a deadline.
+//! What the agent writes to the API server and reads from it beside its watch, each call with a deadline.
 //!
 //! The client's own retries are off: a reconcile that fails is tried again as a whole, later, so
 //! that an old status never overtakes a newer one.
@@ -15,6 +15,7 @@ use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::record::ObjectId;
 use crate::kube_client::{ApiError, within};
 
 /// Writes at once: HTTP/1.1 takes a connection for each.
@@ -65,6 +66,17 @@ impl KubeApi {
     ) -> Result<T, ApiError> {
         let _place = self.places.acquire().await;
         within(what, request).await
+    }
+
+    /// The object as it is now: without a resourceVersion the answer is no cache's. None if it is gone, also where
+    /// another has its name.
+    pub async fn read(&self, id: &ObjectId) -> Result<Option<HcsContainer>, ApiError> {
+        let api: Api<HcsContainer> = Api::namespaced(self.client.clone(), &id.namespace);
+        match self.within("read the object", api.get(&id.name)).await {
+            Ok(object) => Ok(Some(object).filter(|o| o.metadata.uid.as_ref() == Some(&id.uid))),
+            Err(error) if error.is_gone() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Adds the finalizer; returns the object as it is then.

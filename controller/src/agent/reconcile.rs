@@ -48,6 +48,11 @@ pub enum ReconcileError {
     /// The local disk.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The API server shows an older spec than the one that was acted on, and has no object any more.
+    #[error(
+        "what the API server shows of the object is from the past; waiting for what has become of it"
+    )]
+    Past,
     /// A bug.
     #[error("the reconcile panicked or was cancelled")]
     Task(#[from] tokio::task::JoinError),
@@ -124,9 +129,7 @@ struct Run<'a, R> {
 impl<R: Runtime> Run<'_, R> {
     async fn converge(&mut self) -> Result<Outcome, ReconcileError> {
         for _ in 0..MOST_STEPS {
-            if let Some(latest) = self.latest() {
-                self.object = latest;
-            }
+            Box::pin(self.look_at_object()).await?;
             let wanted = validate::desired(&self.object);
             self.keep_last_known();
             self.adopt();
@@ -170,21 +173,6 @@ impl<R: Runtime> Run<'_, R> {
         }
         tracing::error!(object = %self.record.object, "no end of steps; waiting");
         Ok(Outcome::Waiting(self.ctx.now() + RETRY))
-    }
-
-    /// The object in the cache, unless this reconcile holds a newer one.
-    fn latest(&self) -> Option<Arc<HcsContainer>> {
-        let version = |o: &HcsContainer| o.resource_version().and_then(|v| v.parse::<u64>().ok());
-        let cached = self.ctx.latest(&self.record.object)?;
-        (version(&cached) >= version(&self.object)).then_some(cached)
-    }
-
-    /// Keeps the spec, which goes to disk with the record for the time when the API server is away.
-    fn keep_last_known(&mut self) {
-        if let Some(scratch) = &self.object.spec.scratch {
-            self.record.scratch_policy = scratch.reclaim_policy;
-        }
-        self.record.last_known = Some(Arc::clone(&self.object));
     }
 
     /// Waits for a turn among those that call runhcs. What takes long gives its turn up.

@@ -15,7 +15,7 @@ use super::scripts::Script;
 use super::snapshot::snapshot;
 use crate::agent::context::bundles;
 use crate::agent::fixtures::{
-    Death, FakeApi, FakeRuntime, Life, Mortal, options, pass, paused_now, resume_time, uid,
+    Death, FakeApi, FakeRuntime, Life, Mortal, View, options, pass, paused_now, resume_time, uid,
 };
 use crate::agent::start;
 use crate::agent::table::Table;
@@ -47,6 +47,8 @@ pub struct Played {
     pub lives: Vec<Vec<String>>,
     /// The world after each move, and how long the agent was busy with it.
     pub moves: Vec<(String, Duration)>,
+    /// How many changes of objects there were.
+    pub changes: usize,
 }
 
 impl World {
@@ -68,7 +70,13 @@ impl World {
 
     /// Plays a script in an empty folder; the first agents die as told, and those after them live.
     pub fn play(script: &Script, deaths: &[Death], dir: &Path) -> Played {
+        Self::play_shown(script, deaths, View::Whole, dir)
+    }
+
+    /// The same while the API server shows its objects like this.
+    pub fn play_shown(script: &Script, deaths: &[Death], view: View, dir: &Path) -> Played {
         let mut world = Self::new(dir);
+        world.api.shows(view);
         world.deaths = deaths.iter().cloned().collect();
         let mut moves = Vec::new();
         world.is_born();
@@ -91,7 +99,12 @@ impl World {
         Life::leaves(&world.data());
         std::fs::remove_dir_all(dir).unwrap();
         let lives = std::mem::take(&mut world.lives);
-        Played { lives, moves }
+        let changes = world.api.changes();
+        Played {
+            lives,
+            moves,
+            changes,
+        }
     }
 
     /// The agent dies, if it has not yet.
@@ -146,6 +159,7 @@ impl World {
             let (mut seen, mut since) = (life.effects().len(), begun);
             while life.is_alive() {
                 pass(5.0).await;
+                self.api.passes();
                 let now = life.effects().len();
                 if now != seen {
                     (seen, since) = (now, Instant::now());

@@ -1,9 +1,12 @@
 //! What is there of an object: what runhcs has, what the record says, and what was left by an
 //! earlier run of the agent.
 
-use hcs_crds::Reason;
+use std::sync::Arc;
 
-use super::Run;
+use hcs_crds::{HcsContainer, Reason};
+use kube::ResourceExt as _;
+
+use super::{ReconcileError, Run};
 use crate::agent::events::Notice;
 use crate::agent::plan::Observed;
 use crate::agent::record::{Stage, TerminalSize, container_id, parse_container_id};
@@ -11,6 +14,40 @@ use crate::agent::runtime::Runtime;
 use crate::agent::validate;
 
 impl<R: Runtime> Run<'_, R> {
+    /// Takes the newest object that there is. The cache may be from the past: an older spec than the one that was last
+    /// acted on is believed only if the API server says so when it is asked for this object alone.
+    pub(super) async fn look_at_object(&mut self) -> Result<(), ReconcileError> {
+        if let Some(latest) = self.latest() {
+            self.object = latest;
+        }
+        let generation = |object: &HcsContainer| object.metadata.generation.unwrap_or_default();
+        let known = self.record.last_known.as_deref().map_or(0, generation);
+        if generation(&self.object) >= known {
+            return Ok(());
+        }
+        tracing::warn!(object = %self.record.object, "its spec is older than the last one; looking again");
+        let now = self.ctx.api.read(&self.record.object).await?;
+        let mut now = now.ok_or(ReconcileError::Past)?;
+        now.metadata.managed_fields = None;
+        self.object = Arc::new(now);
+        Ok(())
+    }
+
+    /// The object in the cache, unless this reconcile holds a newer one.
+    fn latest(&self) -> Option<Arc<HcsContainer>> {
+        let version = |o: &HcsContainer| o.resource_version().and_then(|v| v.parse::<u64>().ok());
+        let cached = self.ctx.latest(&self.record.object)?;
+        (version(&cached) >= version(&self.object)).then_some(cached)
+    }
+
+    /// Keeps the spec, which goes to disk with the record for the time when the API server is away.
+    pub(super) fn keep_last_known(&mut self) {
+        if let Some(scratch) = &self.object.spec.scratch {
+            self.record.scratch_policy = scratch.reclaim_policy;
+        }
+        self.record.last_known = Some(Arc::clone(&self.object));
+    }
+
     /// Finds what runs already where there is no record of it.
     pub(super) fn adopt(&mut self) {
         if self.record.attempt > 0 {

@@ -1,7 +1,7 @@
 //! Where nothing may be done: it is only looked on, the spec is no good, or nobody knows what is
 //! there.
 
-use hcs_crds::{DesiredState, Phase};
+use hcs_crds::{DesiredState, HcsContainerSpec, Phase};
 use kube::runtime::controller::Action;
 use runhcs::ErrorKind;
 
@@ -97,4 +97,45 @@ async fn a_refresh_whose_list_failed_says_so() {
     node.runtime.next("list", fails(ErrorKind::Failed, "no"));
     assert!(!node.ctx.relist.refresh().await);
     assert!(node.ctx.relist.refresh().await);
+}
+
+/// A node whose `web` was stopped, while the cache still has the spec that has it run.
+async fn with_an_old_spec() -> (Node, serde_json::Value) {
+    let node = Node::running(|web| web).await;
+    let old = node.api.get("web").unwrap();
+    node.runtime.obeys();
+    let stopped = |spec: &mut HcsContainerSpec| spec.desired_state = DesiredState::Stopped;
+    node.cluster.change("web", stopped);
+    node.converge("web").await;
+    node.converge("web").await;
+    assert_eq!(node.runtime.has(), [("web-1".into(), "stopped")]);
+    node.runtime.calls();
+    let new = node.api.get("web").unwrap();
+    node.api.put(old);
+    node.cluster.catch_up();
+    (node, new)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_spec_that_a_list_shows_is_not_acted_on() {
+    let (node, new) = with_an_old_spec().await;
+    node.api.put(new);
+    node.api.said();
+    node.reconcile_cached("web").await.unwrap();
+    assert!(node.runtime.calls().is_empty());
+    assert_eq!(node.api.said(), [Said::Reads("web".into())]);
+    node.api.remove("web");
+    assert!(node.reconcile_cached("web").await.is_err());
+    assert!(node.runtime.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_spec_that_the_api_server_itself_has_counts_as_after_a_restore() {
+    let (node, _) = with_an_old_spec().await;
+    node.reconcile_cached("web").await.unwrap();
+    assert_eq!(node.runtime.has(), [("web-2".into(), "running")]);
+    node.api.said();
+    node.converge("web").await;
+    node.api.said();
+    assert_eq!(node.converge("web").await, [], "it is not asked again");
 }

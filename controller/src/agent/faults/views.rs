@@ -1,0 +1,61 @@
+//! What an agent is shown is late, has gaps, or is from the past: in the end the world is where it would have been. The
+//! patterns are Sieve's (OSDI'22), at each change of an object.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use super::compare::{differences, for_each_script, place};
+use super::scripts::Script;
+use super::world::World;
+use crate::agent::fixtures::View;
+
+/// All views of a lifecycle with so many changes.
+fn views(changes: usize) -> Vec<View> {
+    let mut views = Vec::new();
+    for at in 0..changes {
+        views.extend([View::Frozen(at), View::Broken(at), View::Overtaken(at)]);
+        views.extend((1..=at + 1).map(|ago| View::Older(at, ago)));
+    }
+    views
+}
+
+fn name(view: View) -> &'static str {
+    match view {
+        View::Whole => "whole",
+        View::Frozen(_) => "frozen",
+        View::Broken(_) => "broken",
+        View::Older(..) => "older",
+        View::Overtaken(_) => "overtaken",
+    }
+}
+
+#[test]
+#[cfg_attr(
+    windows,
+    ignore = "its points are those of Linux; under wine a file costs too much"
+)]
+fn whatever_an_agent_is_shown_of_the_objects_the_world_comes_to_where_it_would_have_been() {
+    let found = Mutex::new((BTreeMap::new(), Vec::new()));
+    for_each_script(|script: &Script| {
+        let place = place();
+        let dir = place.path().join("node");
+        let without = World::play(script, &[], &dir);
+        for view in views(without.changes) {
+            let with = World::play_shown(script, &[], view, &dir);
+            let differences = differences(&without, &with, &[]);
+            let told = |what| format!("{} {view:?}: {what}", script.name);
+            let mut found = found.lock().unwrap();
+            *found.0.entry(name(view)).or_insert(0_usize) += 1;
+            found.1.extend(differences.into_iter().map(told));
+        }
+    });
+    let (points, failures) = found.into_inner().unwrap();
+    let all: usize = points.values().sum();
+    println!("{all} perturbed views: {points:?}");
+    assert!(
+        failures.is_empty(),
+        "{} differences:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+}
