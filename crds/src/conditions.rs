@@ -150,7 +150,7 @@ reasons! {
     KillFailed,
     /// `runhcs delete` failed. The agent tries again, with force. If it stays, see the message.
     DeleteFailed,
-    /// `runhcs resize-tty` failed. See the message: often a container without a console.
+    /// `runhcs resize-tty` failed. See the message.
     ResizeFailed,
 
     // runhcs or the node is at fault.

@@ -126,8 +126,8 @@ pub struct HcsContainerSpec {
     pub scratch: Option<Scratch>,
     /// A console for the container's first process, and its size in character cells: set at
     /// create (`process.terminal`, `process.consoleSize`), on each change (`runhcs resize-tty`),
-    /// and again after a restart. With a console, runhcs ends the process at once whatever the
-    /// stop signal is.
+    /// and again after a restart. A console that is added or taken away needs a new container, as
+    /// updatePolicy says. With a console, runhcs ends the process at once whatever the stop signal is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tty: Option<Tty>,
     /// What to do when the container ends by itself while it should run. Always (default): start a
@@ -142,7 +142,7 @@ pub struct HcsContainerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = 256))]
     pub restart_request: Option<String>,
-    /// What a change of bundle or scratch does to a container that exists. Recreate (default):
+    /// What a change of bundle or scratch, or a console more or less, does to a container that exists. Recreate (default):
     /// stop it, delete it and make it anew. Manual: leave it, and set the condition
     /// RestartRequired until restartRequest changes.
     #[serde(default)]

@@ -4,6 +4,7 @@
 mod compare;
 mod crash;
 mod scripts;
+mod sequences;
 mod snapshot;
 mod views;
 mod world;

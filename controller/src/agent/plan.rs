@@ -254,9 +254,10 @@ pub fn outdated(d: &Desired, r: &Record) -> bool {
     asked || (d.update_policy == UpdatePolicy::Recreate && differs(d, r))
 }
 
-/// Whether the spec has changed in a way that only a new container can honour.
+/// Whether the spec has changed in a way that only a new container can honour. A console can be resized, and neither
+/// added nor taken away.
 pub fn differs(d: &Desired, r: &Record) -> bool {
-    r.applied.hash != d.hash
+    r.applied.hash != d.hash || r.tty.is_some() != d.tty.is_some()
 }
 
 fn reached(wake: Option<Timestamp>) -> Step {

@@ -183,7 +183,7 @@ pub struct Record {
     pub stage: Stage,
     /// What it was made from.
     pub applied: Applied,
-    /// Terminal size that the container has.
+    /// Terminal size that the container has; none where it has no console.
     pub tty: Option<TerminalSize>,
     /// Its shim.
     pub shim: Option<Shim>,

@@ -91,6 +91,7 @@ impl<R: Runtime> Actor<'_, R> {
             restart_request: wanted.restart_request,
         };
         self.record.begin_attempt(applied, &self.ctx.boot_id);
+        self.record.tty = wanted.tty;
         self.save().await?;
         let id = self.id();
         let folder = self.ctx.bundle(&id);
@@ -110,7 +111,6 @@ impl<R: Runtime> Actor<'_, R> {
             return self.create_failed(&id, &error).await;
         }
         self.record.stage = Stage::Created;
-        self.record.tty = wanted.tty;
         self.ctx.table.set(&id, Observed::Created, None);
         let pid = fs::read_to_string(&pid_file)
             .ok()

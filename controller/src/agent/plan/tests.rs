@@ -379,12 +379,32 @@ fn a_terminal_is_resized_when_its_size_differs() {
         ..wanted(Goal::Running)
     };
     let mut r = record_of(Observed::Running);
+    r.tty = Some(TerminalSize { width: 80, ..size });
     assert_eq!(plan(&d, &r, Observed::Running, at(1)), Step::Resize(size));
     r.tty = Some(size);
     assert_eq!(
         plan(&d, &r, Observed::Running, at(1)),
         settled(Settled::Reached)
     );
+}
+
+#[test]
+fn a_console_that_is_added_or_taken_away_needs_a_new_container() {
+    let size = TerminalSize {
+        width: 120,
+        height: 30,
+    };
+    for (has, wants) in [(None, Some(size)), (Some(size), None)] {
+        let mut d = Desired {
+            tty: wants,
+            ..wanted(Goal::Running)
+        };
+        let mut r = record_of(Observed::Running);
+        r.tty = has;
+        assert_eq!(plan(&d, &r, Observed::Running, at(1)), Step::Kill);
+        d.update_policy = UpdatePolicy::Manual;
+        assert!(differs(&d, &r) && !outdated(&d, &r));
+    }
 }
 
 #[test]

@@ -80,11 +80,19 @@ impl<R: Runtime> Run<'_, R> {
             self.record
                 .last_termination
                 .clone_from(&status.last_termination);
-            self.record.tty = status.tty.map(|tty| TerminalSize {
+        }
+        // A status of another attempt does not say.
+        let told = self
+            .object
+            .status
+            .as_ref()
+            .filter(|status| status.attempt == Some(attempt));
+        self.record.tty = told.map_or(wanted.tty, |status| {
+            status.tty.map(|tty| TerminalSize {
                 width: tty.width,
                 height: tty.height,
-            });
-        }
+            })
+        });
         let note = format!("took over container {id}, which was there already");
         let aside = self.ctx.records.set_aside(&self.record.object.uid);
         self.notices.push(if let Some(file) = aside {
