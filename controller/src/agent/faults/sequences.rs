@@ -17,6 +17,7 @@ use proptest::test_runner::{RngSeed, TestRunner};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::compare::place;
 use crate::agent::fixtures::{Node, Shape, Whole, object, pass, uid};
 use crate::agent::validate;
 
@@ -305,7 +306,7 @@ impl Play {
 }
 
 async fn play(sequence: &Sequence) -> Result<(), TestCaseError> {
-    let node = Node::unlisted();
+    let node = Node::unlisted_in(place());
     let dir = node.ctx.data.parent().unwrap().to_owned();
     std::fs::create_dir_all(dir.join("caches")).unwrap();
     std::fs::write(dir.join("caches/cache.vhdx"), "cache").unwrap();
