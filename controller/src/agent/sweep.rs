@@ -87,9 +87,11 @@ async fn remove_object<R: Runtime>(
         ctx.table.set(&id, super::plan::Observed::Absent, None);
         ctx.table.forget(&id);
     }
-    // Where nothing is known of it, a disk that somebody may want is kept.
+    // Where nothing is known of it, a disk that somebody may want is kept. A record under which nothing was made knows
+    // nothing: its spec may be from the past.
     let policy = record
         .as_ref()
+        .filter(|record| record.has_leftovers())
         .map_or(ReclaimPolicy::Retain, |record| record.scratch_policy);
     if let Err(error) = remove_files(ctx, uid, policy) {
         tracing::warn!(uid, %error, "files of an object that is gone stay");

@@ -298,6 +298,10 @@ impl Play {
             let mut config: Value = serde_json::from_slice(&config).unwrap_or_default();
             if let Some(config) = config.as_object_mut() {
                 config.remove("annotations");
+                // The console may have been resized since; the status says how large it is.
+                if let Some(process) = config.get_mut("process").and_then(Value::as_object_mut) {
+                    process.remove("consoleSize");
+                }
             }
             json!([state, config])
         };

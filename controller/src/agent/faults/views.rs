@@ -13,14 +13,12 @@ use crate::agent::fixtures::View;
 const SAMPLE: usize = 10;
 const ALL: &str = "HCS_FAULTS_ALL";
 
-/// All views of a lifecycle with so many changes.
+/// All views of a lifecycle with so many changes, kind by kind, so that one in so many are some of each.
 fn views(changes: usize) -> Vec<View> {
-    let mut views = Vec::new();
-    for at in 0..changes {
-        views.extend([View::Frozen(at), View::Broken(at), View::Overtaken(at)]);
-        views.extend((1..=at + 1).map(|ago| View::Older(at, ago)));
-    }
-    views
+    let kinds = [View::Frozen, View::Broken, View::Overtaken].into_iter();
+    let late = kinds.flat_map(|kind| (0..changes).map(kind));
+    let older = (0..changes).flat_map(|at| (1..=at + 1).map(move |ago| View::Older(at, ago)));
+    late.chain(older).collect()
 }
 
 /// Those of them that this run plays: spread over all kinds and changes.

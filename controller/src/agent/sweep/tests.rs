@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use runhcs::ErrorKind;
 
 use super::sweep;
-use crate::agent::fixtures::{Answer, Node, Said, fails, hangs, uid};
+use crate::agent::fixtures::{Answer, Node, Said, Shape, fails, hangs, uid};
 use crate::agent::record::container_id;
 
 /// A node with a container whose object nobody knows.
@@ -173,4 +173,26 @@ async fn what_was_released_stays_when_its_object_is_gone() {
     sweep(&node.ctx).await;
     assert!(node.runtime.calls().is_empty());
     assert!(node.record("web").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retained_disk_outlives_an_old_spec_that_would_not_retain_it() {
+    let node = Node::new().await;
+    let old = node.object("web").with(|spec| {
+        spec.runtime.os = hcs_crds::Os::Linux;
+        spec.runtime.isolation = hcs_crds::Isolation::HyperV;
+        spec.scratch = Some(hcs_crds::Scratch::default());
+        spec.desired_state = hcs_crds::DesiredState::Stopped;
+    });
+    node.has(old);
+    node.converge("web").await;
+    assert!(node.record("web").is_some());
+    let disk = node.file(&format!("scratch/{}/sandbox.vhdx", uid("web")));
+    std::fs::create_dir_all(disk.parent().unwrap()).unwrap();
+    std::fs::write(&disk, "disk").unwrap();
+    node.api.remove("web");
+    node.cluster.catch_up();
+    sweep(&node.ctx).await;
+    assert!(node.record("web").is_none());
+    assert!(disk.exists());
 }
