@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hcs_crds::{HcsContainer, Reason};
+use hcs_crds::{FINALIZER, HcsContainer, Reason};
 use kube::ResourceExt as _;
 
 use super::{ReconcileError, Run};
@@ -21,11 +21,15 @@ impl<R: Runtime> Run<'_, R> {
             self.object = latest;
         }
         let generation = |object: &HcsContainer| object.metadata.generation.unwrap_or_default();
-        let known = self.record.last_known.as_deref().map_or(0, generation);
-        if generation(&self.object) >= known {
+        let believable = match self.record.last_known.as_deref() {
+            Some(known) => generation(&self.object) >= generation(known),
+            // It was held by this agent, of whose data nothing is left: lost, or removed since with the object.
+            None => !self.object.finalizers().iter().any(|f| f == FINALIZER),
+        };
+        if believable {
             return Ok(());
         }
-        tracing::warn!(object = %self.record.object, "its spec is older than the last one; looking again");
+        tracing::info!(object = %self.record.object, "it may be from the past; looking again");
         let now = self.ctx.api.read(&self.record.object).await?;
         let mut now = now.ok_or(ReconcileError::Past)?;
         now.metadata.managed_fields = None;

@@ -130,6 +130,23 @@ async fn an_old_spec_that_a_list_shows_is_not_acted_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_object_that_was_let_go_is_not_made_again_while_the_view_is_of_before() {
+    let node = Node::running(|web| web).await;
+    node.runtime.obeys();
+    let before = node.api.get("web").unwrap();
+    node.cluster.delete("web");
+    node.converge("web").await;
+    node.converge("web").await;
+    assert!(node.api.get("web").is_none() && node.record("web").is_none());
+    node.runtime.calls();
+    node.api.put(before);
+    node.cluster.catch_up();
+    node.api.remove("web");
+    assert!(node.reconcile_cached("web").await.is_err());
+    assert!(node.runtime.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_old_spec_that_the_api_server_itself_has_counts_as_after_a_restore() {
     let (node, _) = with_an_old_spec().await;
     node.reconcile_cached("web").await.unwrap();
