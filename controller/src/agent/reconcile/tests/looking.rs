@@ -136,7 +136,6 @@ async fn an_object_that_was_let_go_is_not_made_again_while_the_view_is_of_before
     let before = node.api.get("web").unwrap();
     node.cluster.delete("web");
     node.converge("web").await;
-    node.converge("web").await;
     assert!(node.api.get("web").is_none() && node.record("web").is_none());
     node.runtime.calls();
     node.api.put(before);
