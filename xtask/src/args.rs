@@ -94,21 +94,19 @@ pub enum Part {
     Scenarios,
     /// The Windows build, and its unit tests under wine.
     Windows,
-    /// The scenarios on Windows nodes, under wine. Only when asked for.
+    /// The scenarios on Windows nodes, under wine.
     Grounds,
+    /// The real runhcs and the simulator built for Windows play one script under wine.
+    Transcripts,
     /// The agent killed at each point of each lifecycle; a filter is the name of a lifecycle, or that and a point's
     /// number. Only when asked for: it takes the better part of an hour.
     Faults,
-    /// The real runhcs and the simulator built for Windows play one script under wine. Only when
-    /// asked for.
-    Transcripts,
 }
 
 impl Part {
-    /// Faults takes long, and a part of it is among the scenarios. Of ten thousand programs that wine 8 starts on a busy machine one does not begin. These parts
-    /// start thousands, and each counts; docs/windows.md says what is known of it.
+    /// Takes too long for every run; a part of it is among the scenarios.
     pub fn waits_to_be_asked_for(self) -> bool {
-        matches!(self, Self::Grounds | Self::Faults | Self::Transcripts)
+        self == Self::Faults
     }
 }
 

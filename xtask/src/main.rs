@@ -10,6 +10,7 @@ mod interrupt;
 mod kubectl;
 mod lock;
 mod samples;
+mod skips;
 mod stack;
 mod test;
 mod updown;

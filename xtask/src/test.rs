@@ -7,13 +7,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use hcs_tests::binaries::{self, Workspace};
-use hcs_tests::{ControlPlane, control_plane, helm};
+use hcs_tests::{ControlPlane, Ground, control_plane, helm};
 use runhcs_sim::SimNode;
 
 use crate::args::{self, Part};
 use crate::checks::{self, Check};
-use crate::windows;
-use crate::{interrupt, stack};
+use crate::{interrupt, skips, stack, windows};
 
 /// Scenarios mostly wait: more of them at once than there are processors.
 const SCENARIO_THREADS: &str = "8";
@@ -39,11 +38,16 @@ impl Counts {
         skipped: 0,
     };
     /// One that was skipped.
-    pub const SKIPPED: Self = Self {
-        passed: 0,
-        failed: 0,
-        skipped: 1,
-    };
+    pub const SKIPPED: Self = Self::skipped(1);
+
+    /// So many that were skipped.
+    pub const fn skipped(skipped: u64) -> Self {
+        Self {
+            passed: 0,
+            failed: 0,
+            skipped,
+        }
+    }
 
     /// Adds others.
     pub fn add(&mut self, other: Self) {
@@ -175,9 +179,9 @@ fn scenarios(filter: Option<&str>) -> Result<Counts> {
     helm::program()?;
     on_a_control_plane(|shared| {
         let mut cargo = checks::cargo(&["test", "--workspace", "--no-fail-fast", "--test", "*"]);
+        cargo.args(filter).arg("--");
+        let mut counts = skips::leave_out(Ground::Linux, filter, &mut cargo)?;
         cargo
-            .args(filter)
-            .arg("--")
             .args(
                 windows::TRANSCRIPTS
                     .iter()
@@ -185,7 +189,8 @@ fn scenarios(filter: Option<&str>) -> Result<Counts> {
             )
             .env("RUST_TEST_THREADS", SCENARIO_THREADS);
         shared(&mut cargo);
-        run_tests(cargo)
+        counts.add(run_tests(cargo)?);
+        Ok(counts)
     })
 }
 

@@ -187,6 +187,9 @@ impl Setup {
                     // The last one's address would be taken for the new one's.
                     let _ = fs::remove_file(self.data.join(ADDRESS_FILE));
                     self.control.start()?;
+                    let folder = self.home.folder();
+                    credentials::taken(folder)
+                        .map_err(ServiceError::io("note the start in", folder))?;
                 }
                 Step::WaitUntilReady => self.wait_until_ready()?,
             }

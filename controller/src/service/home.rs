@@ -3,6 +3,7 @@
 //! ```text
 //! releases\<version>-<hash>\   hcs-operator.exe and settings.yaml, never changed
 //! kubeconfig token ca.crt      how the service reaches the API server
+//! renewed                      the service was not started since ca.crt or kubeconfig changed
 //! rolled-back                  why the last program was not kept
 //! setup.lock                   held by the one that sets up
 //! ```
@@ -12,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::ServiceError;
-use crate::node_setup::credentials::KUBECONFIG;
+use crate::node_setup::credentials::{KUBECONFIG, RENEWED};
 use crate::platform;
 use crate::settings::program_data;
 
@@ -88,7 +89,7 @@ impl Home {
 
     /// Removes all of it. A program that runs right now stays, without credentials.
     pub fn forget(&self) -> Result<(), ServiceError> {
-        for name in ["token", "ca.crt", KUBECONFIG, "rolled-back"] {
+        for name in ["token", "ca.crt", KUBECONFIG, RENEWED, "rolled-back"] {
             let path = self.0.join(name);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -1,0 +1,117 @@
+//! What is left out of a run, by name: `tests/windows/skipped.txt` says which scenarios a ground cannot do, and why. Each
+//! test that is left out so is counted.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use hcs_tests::Ground;
+use hcs_tests::binaries::workspace;
+
+use crate::checks;
+use crate::test::Counts;
+
+/// A line of the file.
+struct Skip {
+    ground: String,
+    test: String,
+    why: String,
+    /// Whether it is a scenario that a ground cannot do, rather than one that has no node.
+    counts: bool,
+}
+
+/// Leaves out of `cargo`, which runs the scenarios whose name has `filter` in it, what the ground cannot do. Says each
+/// line that was used, and how many tests it left out.
+pub fn leave_out(ground: Ground, filter: Option<&str>, cargo: &mut Command) -> Result<Counts> {
+    let scenarios = scenarios(filter)?;
+    let mut counts = Counts::default();
+    for skip in Skip::read(&workspace().join("tests/windows/skipped.txt"))? {
+        if !skip.on(ground) {
+            continue;
+        }
+        cargo.args(["--skip", &skip.test]);
+        let left_out = scenarios.iter().filter(|name| name.contains(&skip.test));
+        let left_out = u64::try_from(left_out.count())?;
+        if left_out == 0 && filter.is_none() {
+            bail!("no scenario is called {}", skip.test);
+        }
+        if skip.counts && left_out > 0 {
+            let (ground, test, why) = (ground.name(), &skip.test, &skip.why);
+            println!("!!! {left_out} skipped on {ground}: {test}: {why}");
+            counts.add(Counts::skipped(left_out));
+        }
+    }
+    Ok(counts)
+}
+
+/// The names of all scenarios that have `filter` in them.
+fn scenarios(filter: Option<&str>) -> Result<Vec<String>> {
+    let mut cargo = checks::cargo(&["test", "--workspace", "--test", "scenarios", "--"]);
+    cargo.args(["--list", "--format", "terse"]).args(filter);
+    let output = cargo.stderr(Stdio::inherit()).output();
+    let output = output.context("failed to list the scenarios")?;
+    if !output.status.success() {
+        bail!("the list of scenarios failed: {}", output.status);
+    }
+    let text = String::from_utf8(output.stdout).context("the list of scenarios is not UTF-8")?;
+    let names = text.lines().filter_map(|line| line.strip_suffix(": test"));
+    Ok(names.map(str::to_owned).collect())
+}
+
+impl Skip {
+    fn read(file: &Path) -> Result<Vec<Self>> {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("failed to read {}", file.display()))?;
+        text.lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .map(Self::parse)
+            .collect()
+    }
+
+    fn parse(line: &str) -> Result<Self> {
+        let mut words = line.splitn(3, ' ').map(str::trim);
+        let (Some(ground), Some(test), Some(why)) = (words.next(), words.next(), words.next())
+        else {
+            bail!("not a ground, a test and a reason: {line}");
+        };
+        let known = ground == "both" || Ground::ALL.iter().any(|known| known.name() == ground);
+        if !known {
+            bail!("not a ground: {line}");
+        }
+        Ok(Self {
+            ground: ground.to_owned(),
+            test: test.to_owned(),
+            why: why.to_owned(),
+            counts: why != "no node",
+        })
+    }
+
+    fn on(&self, ground: Ground) -> bool {
+        (self.ground == "both" && ground.is_windows()) || self.ground == ground.name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_what_is_skipped_is_understood() {
+        let skips = Skip::read(&workspace().join("tests/windows/skipped.txt")).unwrap();
+        assert!(skips.iter().all(|skip| !skip.why.is_empty()));
+    }
+
+    #[test]
+    fn a_line_without_a_reason_is_refused() {
+        assert!(Skip::parse("wine-real some_test").is_err());
+        assert!(Skip::parse("moon some_test because").is_err());
+    }
+
+    #[test]
+    fn both_means_both_that_are_windows() {
+        let skip = Skip::parse("both x no node").unwrap();
+        assert!(skip.on(Ground::WineSim) && skip.on(Ground::WineReal) && !skip.counts);
+        assert!(!skip.on(Ground::Linux));
+        assert!(Skip::parse("linux x why").unwrap().on(Ground::Linux));
+    }
+}
