@@ -92,16 +92,17 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Sets it up in the node's folder. `executables` are those for this machine.
+    /// Sets it up in the node's folder, with its runhcs in the folder `place`. `executables` are those for this machine.
     pub fn install(
         ground: Ground,
         dir: &Path,
+        place: &Path,
         executables: Option<&binaries::Workspace>,
     ) -> Result<Self> {
         if !ground.is_windows() {
             let executables =
                 executables.map_or_else(binaries::Workspace::get, |it| Ok(it.clone()))?;
-            let sim = install_sim(dir, &executables.simulator())?;
+            let sim = install_sim(place, &executables.simulator())?;
             return Ok(Self {
                 ground,
                 runhcs: sim.executable().to_owned(),
@@ -114,9 +115,9 @@ impl Machine {
         let (toolchain, executables) = for_windows()?;
         let prefix = Arc::new(Prefix::new(toolchain, &dir.join("wine"))?);
         let (sim, runhcs) = if ground == Ground::WineReal {
-            (None, windows::runhcs()?)
+            (None, install_real(dir, place)?)
         } else {
-            let sim = install_sim(dir, &executables.simulator())?;
+            let sim = install_sim(place, &executables.simulator())?;
             let runhcs = sim.executable().with_extension("exe");
             fs::hard_link(sim.executable(), &runhcs)
                 .map_err(|source| Error::file("install", &runhcs, source))?;
@@ -359,6 +360,19 @@ impl Drop for Machine {
 #[derive(Deserialize)]
 struct Listed {
     id: String,
+}
+
+/// The real runhcs: the one in the cache, unless it is to lie in another folder than the node's own.
+fn install_real(dir: &Path, place: &Path) -> Result<PathBuf> {
+    let runhcs = windows::runhcs()?;
+    if place == dir {
+        return Ok(runhcs);
+    }
+    let copy = place.join("runhcs.exe");
+    fs::create_dir_all(place)
+        .and_then(|()| fs::copy(&runhcs, &copy))
+        .map_err(|source| Error::file("install", &copy, source))?;
+    Ok(copy)
 }
 
 fn install_sim(dir: &Path, executable: &Path) -> Result<SimNode> {

@@ -46,6 +46,10 @@ pub struct NodeOptions {
     pub proxied: bool,
     /// Looks on at what the first agent does to its disk.
     pub tracing: Option<Tracing>,
+    /// A folder, relative to the node's, that its runhcs lies in.
+    pub runhcs_folder: PathBuf,
+    /// The agent's data folder, relative to the node's.
+    pub data_folder: PathBuf,
 }
 
 impl Default for NodeOptions {
@@ -57,6 +61,8 @@ impl Default for NodeOptions {
             executables: None,
             proxied: false,
             tracing: None,
+            runhcs_folder: PathBuf::new(),
+            data_folder: "data".into(),
         }
     }
 }
@@ -79,7 +85,7 @@ impl Node {
         options: NodeOptions,
     ) -> Result<Self> {
         let dir = control_plane.dir().join("nodes").join(name);
-        let data_dir = dir.join("data");
+        let data_dir = dir.join(&options.data_folder);
         for folder in ROOTS
             .iter()
             .map(|(_, folder)| dir.join(folder))
@@ -89,7 +95,8 @@ impl Node {
                 .map_err(|source| Error::file("create the folder", &folder, source))?;
         }
         let ground = Ground::of_this_run()?;
-        let machine = Machine::install(ground, &dir, options.executables.as_ref())?;
+        let runhcs = dir.join(&options.runhcs_folder);
+        let machine = Machine::install(ground, &dir, &runhcs, options.executables.as_ref())?;
         control_plane.create_node(name).await?;
         let kubeconfig = dir.join("kubeconfig");
         let access = control_plane.agent_access(name).await?;
@@ -277,7 +284,7 @@ fn agent(machine: &Machine, name: &str, dir: &Path, options: &NodeOptions) -> Sp
         .arg("agent")
         .args(["--node-name", name])
         .args(["--runhcs", &path(machine.runhcs())])
-        .args(["--data-dir", &path(&dir.join("data"))])
+        .args(["--data-dir", &path(&dir.join(&options.data_folder))])
         .args(["--http-address", "127.0.0.1:0"])
         // So that what a scenario changes is on the HcsNode before it looks for rest.
         .args(["--node-status-interval", "500ms"])

@@ -22,6 +22,9 @@ const NAMESPACE: &str = "hcs-operator-system";
 const LEASE: Duration = Duration::from_secs(40);
 /// Renewals are a second apart, then.
 const SHORTEST_LEASE: Duration = Duration::from_secs(4);
+/// So that the longest path of a bundle below it, `bundles\\hc-<36 characters>-9999999`, has 258 characters: no more may the
+/// current folder of a program have on Windows, and runhcs makes the bundle's its own.
+const LONGEST_DATA_DIR: usize = 202;
 const PIPES: &str = r"\\.\pipe\ProtectedPrefix\Administrators\";
 
 /// A setting that cannot be used.
@@ -71,7 +74,7 @@ impl AgentSettings {
         let mut check = Check::default();
         let node = check.node(given);
         let data = given.data_dir.clone().unwrap_or_else(default_data_dir);
-        check.absolute("--data-dir", &data);
+        check.data_dir(&data, cfg!(windows));
         if let Some(folder) = &given.shim_log_dir {
             check.absolute("--shim-log-dir", folder);
         }
@@ -154,6 +157,19 @@ impl Check {
             );
         }
         node
+    }
+
+    fn data_dir(&mut self, data: &Path, on_windows: bool) {
+        const SETTING: &str = "--data-dir";
+        self.absolute(SETTING, data);
+        let length = data.to_string_lossy().encode_utf16().count();
+        if on_windows && length > LONGEST_DATA_DIR {
+            let why = format!(
+                "the path has {length} characters; at most {LONGEST_DATA_DIR} leave room for bundles, which runhcs \
+                 goes into"
+            );
+            self.wrong(SETTING, why);
+        }
     }
 
     fn absolute(&mut self, setting: &'static str, path: &Path) {
@@ -320,4 +336,28 @@ fn default_data_dir() -> PathBuf {
 pub fn program_data() -> PathBuf {
     let program_data = std::env::var_os("ProgramData").unwrap_or(r"C:\ProgramData".into());
     Path::new(&program_data).join("hcs-operator")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_folder_leaves_room_for_bundles_on_windows() {
+        let said = |length: usize, on_windows| {
+            let start = std::env::temp_dir().join("d").display().to_string();
+            let path = start.clone() + &"d".repeat(length - start.len());
+            let mut check = Check::default();
+            check.data_dir(Path::new(&path), on_windows);
+            check.wrong
+        };
+        assert_eq!(said(LONGEST_DATA_DIR, true), []);
+        let refused = said(LONGEST_DATA_DIR + 1, true);
+        let text = refused[0].to_string();
+        assert!(
+            text.starts_with("--data-dir: the path has 203 characters"),
+            "{text}"
+        );
+        assert_eq!(said(300, false), []);
+    }
 }

@@ -12,6 +12,7 @@ mod finished;
 mod gitops;
 mod lifecycle;
 mod linux_only;
+mod long_paths;
 mod nodes;
 mod observes;
 mod orphans;

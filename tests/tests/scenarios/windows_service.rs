@@ -230,6 +230,16 @@ async fn a_service_and_its_containers_outlive_the_pod_and_the_next_pod_takes_ove
     .await?;
     runs_as(&web, &before).await?;
 
+    // As a pod leaves it that ends when it has handed over a new authority, and before the service has it.
+    node.kill(second).await?;
+    let renewed = node.home().join("renewed");
+    fs::write(&renewed, "").unwrap();
+    let third = node.pod("pod-3", &program, &settings).await?;
+    node.says(&third, "the service is ready").await?;
+    assert_ne!(node.address(), address, "the service was not started anew");
+    assert!(!renewed.exists());
+    runs_as(&web, &before).await?;
+
     let (code, said) = node.service(&["stop"])?;
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(node.service(&["status"])?.0, Some(3));
@@ -239,7 +249,7 @@ async fn a_service_and_its_containers_outlive_the_pod_and_the_next_pod_takes_ove
     runs_as(&web, &before).await?;
     more.delete().await?;
     more.is_gone().await?;
-    node.kill(second).await?;
+    node.kill(third).await?;
     web.delete().await?;
     web.is_gone().await?;
     let (code, said) = node.service(&["uninstall"])?;
