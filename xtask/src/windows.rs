@@ -16,8 +16,8 @@ use crate::test::{Counts, run_tests};
 /// The grounds whose nodes are Windows.
 const GROUNDS: [Ground; 2] = [Ground::WineSim, Ground::WineReal];
 
-/// Scenarios on Windows nodes: a node is a wine machine with a dozen processes, so fewer at once than on Linux.
-const SCENARIO_THREADS: &str = "4";
+/// Scenarios on Windows nodes: they wait less than on Linux, for each program costs 30 ms of a processor there.
+const SCENARIO_THREADS: &str = "6";
 
 /// The transcripts of Windows programs.
 pub const TRANSCRIPTS: [&str; 2] = [
