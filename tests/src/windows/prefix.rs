@@ -240,6 +240,8 @@ fn environment(prefix: &Path) -> Vec<(OsString, OsString)> {
             "WINEDEBUG".into(),
             std::env::var_os("WINEDEBUG").unwrap_or_else(|| "-all".into()),
         ),
+        // The only time zone that there is (build.sh).
+        ("TZ".into(), "UTC".into()),
         // Neither .NET nor a browser is wanted, and wine would offer to install them; nor is there a desktop with a menu.
         // A console that nobody sees would be a process more for each program that an agent starts.
         (
