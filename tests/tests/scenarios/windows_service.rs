@@ -10,8 +10,8 @@ use hcs_crds::{HcsContainer, Phase};
 use hcs_tests::process::{Owned, Spawn};
 use hcs_tests::{Container, Error, Live, Node, PATIENCE, Result, Scenario, eventually};
 
-/// How long a pod lets a new service try, in seconds.
-const READY_WITHIN: u32 = 40;
+/// How long a pod lets a new service try, in seconds: far more than it takes on a busy machine.
+const READY_WITHIN: u32 = 120;
 /// The same for one that never becomes ready.
 const SOON: u32 = 10;
 
@@ -122,9 +122,9 @@ impl ServiceNode {
         })
     }
 
-    /// Waits until a pod has said this.
+    /// Waits until a pod has said this, which may be after a new service, and a former one, have had their time.
     async fn says(&self, pod: &Pod, words: &str) -> Result {
-        eventually(PATIENCE, &format!("the pod says {words:?}"), || async {
+        eventually(PATIENCE * 3, &format!("the pod says {words:?}"), || async {
             let log = pod.process.log_tail(60);
             Ok(if log.contains(words) {
                 Ok(())
