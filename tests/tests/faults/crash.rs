@@ -124,7 +124,10 @@ async fn die_everywhere(lifecycle: &Lifecycle, each: usize, calm: Duration) -> R
     let mut lives = futures::stream::iter(lives).buffer_unordered(AT_ONCE);
     while let Some((name, death)) = lives.next().await {
         deaths.played += 1;
-        deaths.slowest = deaths.slowest.max(death.late);
+        if death.late > deaths.slowest {
+            println!("{name}: at rest {:.1} s later", death.late.as_secs_f64());
+            deaths.slowest = death.late;
+        }
         if !death.reached && death.failures.is_empty() {
             println!("{name}: not reached");
             deaths.unreached.push(name.clone());
