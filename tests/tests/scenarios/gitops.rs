@@ -10,4 +10,4 @@ mod pages;
 mod recorded;
 mod situations;
 mod upgrade;
-mod verdicts;
+pub mod verdicts;

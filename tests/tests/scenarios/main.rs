@@ -21,6 +21,7 @@ mod reaches_running;
 mod reboot;
 mod restarts;
 mod rights;
+mod round_trip;
 mod schema_rules;
 mod settings;
 mod simulated;

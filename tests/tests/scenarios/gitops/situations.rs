@@ -3,10 +3,14 @@
 use hcs_crds::conditions::{READY, RECONCILING, RESTART_REQUIRED, RUNTIME_RESPONSIVE, STALLED};
 use hcs_crds::{DesiredState, Phase, Reason, RestartPolicy, Scratch};
 use hcs_tests::{Container, Live, Node, Result, Scenario};
-use runhcs_sim::{Action, Fault, Point};
+use runhcs_sim::{Fault, Point};
 use serde_json::{Value, json};
 
 use crate::simulated::{Gate, fails, hangs};
+
+mod stalled;
+
+pub use stalled::stalled;
 
 /// The verdicts of kstatus and of Argo CD that belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -288,48 +292,6 @@ pub fn waiting(node: &Node) -> Vec<Way> {
             Reason::Observing,
         ),
     ]
-}
-
-/// Those in which someone has to do something.
-pub fn stalled(node: &Node) -> Result<Vec<Way>> {
-    let bad = |name, container, reason| Way::of(container, name, Expected::Bad, reason);
-    let elsewhere = node.dir().join("elsewhere/bundle");
-    let broken = node.dir().join("bundles/broken");
-    std::fs::create_dir_all(&broken).unwrap();
-    std::fs::write(broken.join("config.json"), "{}").unwrap();
-    let no_program = Container::named("x").on(node);
-    let no_program = no_program.running("/no/such/program", ["x"]);
-    let given_up = exiting(node, 3).with(|spec| {
-        spec.restart_policy = RestartPolicy::OnFailure;
-        spec.restart.max_restarts = Some(0);
-    });
-    let outside = forever(node).in_bundle(&elsewhere)?;
-    let action = Action::Fail {
-        exit_code: 1,
-        stderr: "hcs::System::Pause x: The request is not supported.".to_owned(),
-    };
-    let no_pause = Fault::new("pause", Point::BeforeEffect, action);
-    Ok(vec![
-        bad("failed", exiting(node, 3), Reason::ContainerFailed),
-        bad("no-such-program", no_program, Reason::ContainerFailed),
-        bad("given-up", given_up, Reason::RestartLimitReached),
-        bad("outside-of-roots", outside, Reason::PathNotAllowed),
-        bad(
-            "bundle-invalid",
-            forever(node).from_bundle(&broken),
-            Reason::BundleInvalid,
-        ),
-        bad(
-            "pause-unsupported",
-            forever(node).hyperv(),
-            Reason::PauseUnsupported,
-        )
-        .after([
-            Step::Is(Phase::Running),
-            Step::Fault(no_pause),
-            desired(DesiredState::Paused),
-        ]),
-    ])
 }
 
 /// Those in which something fails that may go well the next time.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::StreamExt as _;
 use hcs_tests::gitops::{Verdict, verdicts};
-use hcs_tests::{Error, Node, NodeOptions, Result, Scenario};
+use hcs_tests::{Error, Live, Node, NodeOptions, Result, Scenario};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, WatchEvent, WatchParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::Value;
@@ -180,6 +180,15 @@ async fn each_situation_is_judged_rightly_and_no_state_on_the_way_is_falsely_cur
     let falsely = current.iter().filter(|(object, _)| !is_as_asked(object));
     let falsely: Vec<_> = falsely.collect();
     assert!(falsely.is_empty(), "falsely Current: {falsely:#?}");
+    Ok(())
+}
+
+/// Fails unless all tools take this object for one that is on its way, neither well nor failed.
+pub async fn is_on_its_way(scenario: &Scenario, object: &Live) -> Result {
+    let said = verdicts(&[s::raw(scenario, object).await?])?.remove(0);
+    let words = (said.kstatus.status.as_str(), said.argo.status.as_str());
+    assert_eq!(words, s::Expected::Moving.words(), "{said:?}");
+    assert_eq!(said.flux.status, said.kstatus.status, "{said:?}");
     Ok(())
 }
 

@@ -4,6 +4,8 @@ use hcs_crds::{Phase, Reason, conditions};
 use hcs_tests::node::start_controller;
 use hcs_tests::{Container, Node, NodeOptions, Result, Scenario, binaries};
 
+use crate::gitops::verdicts::is_on_its_way;
+
 #[tokio::test]
 async fn an_object_that_no_agent_takes_up_says_so_until_the_agent_comes() -> Result {
     let (control_plane, _turn) = super::alone().await?;
@@ -21,6 +23,7 @@ async fn an_object_that_no_agent_takes_up_says_so_until_the_agent_comes() -> Res
         .says(conditions::READY, "False", Reason::NodeUnknown)
         .await?;
     nowhere.has_event(Reason::NodeUnknown).await?;
+    is_on_its_way(&scenario, &nowhere).await?;
 
     let name = format!("{}-late", scenario.namespace());
     control_plane.create_node(&name).await?;
@@ -28,6 +31,7 @@ async fn an_object_that_no_agent_takes_up_says_so_until_the_agent_comes() -> Res
     lost.says(conditions::READY, "False", Reason::NodeLost)
         .await?;
     lost.has_event(Reason::NodeLost).await?;
+    is_on_its_way(&scenario, &lost).await?;
     let told = control_plane.audit().from_now();
 
     let node = Node::start(&control_plane, &name, NodeOptions::default()).await?;

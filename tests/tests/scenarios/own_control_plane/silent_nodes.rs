@@ -21,6 +21,7 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
+use crate::gitops::verdicts::is_on_its_way;
 use crate::nodes::{condition, page_comes_to};
 
 /// Short enough for a scenario: an agent is silent after 4 s, its node gone after as much again.
@@ -83,6 +84,7 @@ async fn a_silent_agent_is_said_to_be_lost_and_its_own_word_wins_when_it_is_back
     for object in [&web, &job] {
         object.says(READY, "Unknown", Reason::NodeLost).await?;
         object.has_event(Reason::NodeLost).await?;
+        is_on_its_way(&scenario, object).await?;
     }
     page_comes_to(&scenario, node.name(), "is lost", |status| {
         condition(status, READY) == "Unknown NodeLost"
@@ -159,6 +161,7 @@ async fn objects_of_a_node_that_is_gone_for_good_are_let_go_and_no_others() -> R
     remove_node_object(&scenario, node.name()).await?;
     goes.is_gone().await?;
     stays.says(READY, "Unknown", Reason::NodeUnknown).await?;
+    is_on_its_way(&scenario, &stays).await?;
     goes.has_event(Reason::NodeGone).await?;
     let pages: Api<HcsNode> = Api::all(scenario.client());
     eventually(PATIENCE, "page and lease are gone", || async {
