@@ -28,6 +28,8 @@ mod exits;
 mod faults;
 #[cfg(test)]
 mod fixtures;
+#[cfg(all(test, unix))]
+mod fuzz;
 pub mod host_policy;
 mod inventory;
 mod kube_api;

@@ -3,6 +3,8 @@
 mod client;
 mod command;
 mod error;
+#[cfg(all(test, unix))]
+mod fuzz;
 mod help;
 mod kind;
 mod options;

@@ -33,6 +33,8 @@ pub enum Command {
     Bench(Bench),
     /// Put a node under load while its agent is killed every minute, and see that nothing is lost and nothing grows.
     Load(Load),
+    /// Hand made-up input to whatever reads what others write, until something breaks or the time is over.
+    Fuzz(Fuzz),
 }
 
 /// Arguments of `demo`.
@@ -144,6 +146,16 @@ pub struct Load {
     /// Write the figures to docs/benchmarks.md too.
     #[arg(long)]
     pub write: bool,
+}
+
+/// Arguments of `fuzz`.
+#[derive(Args)]
+pub struct Fuzz {
+    /// How long, for each of the two crates that have targets.
+    #[arg(long, value_name = "MINUTES", default_value_t = 5)]
+    pub minutes: u64,
+    /// Only targets whose name begins like this.
+    pub target: Option<String>,
 }
 
 fn default_demo_folder() -> PathBuf {

@@ -5,6 +5,7 @@ mod bench;
 mod chart;
 mod checks;
 mod demo;
+mod fuzz;
 mod generate;
 mod interrupt;
 mod kubectl;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Generate(args) => generate::generate(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Load(args) => bench::load::load(&args),
+        Command::Fuzz(args) => fuzz::fuzz(&args),
     };
     match result {
         Ok(code) => code,

@@ -339,7 +339,8 @@ pub fn parse_container_id(id: &str) -> Option<(&str, u32)> {
             .bytes()
             .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b) || b == b'-');
     let attempt = attempt.parse().ok().filter(|n| *n > 0)?;
-    ours.then_some((uid, attempt))
+    // `+7` and `07` are numbers too, and names that the agent does not give.
+    (ours && container_id(uid, attempt) == id).then_some((uid, attempt))
 }
 
 #[cfg(test)]
@@ -355,6 +356,15 @@ mod tests {
         }
         assert_eq!(parse_container_id(&format!("hc-{uid}-0")), None);
         assert_eq!(parse_container_id(&format!("hc-{uid}-x")), None);
+    }
+
+    #[test]
+    fn an_id_whose_attempt_is_written_otherwise_than_the_agent_does_is_foreign() {
+        let uid = "0b8f6c1e-6d5e-4f7a-9c51-000000000001";
+        for attempt in ["07", "000007", "+7", "4294967296"] {
+            let id = format!("hc-{uid}-{attempt}");
+            assert_eq!(parse_container_id(&id), None, "{id}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod accepted;
 mod alerts;
 mod chart;
+mod install;
 mod kubelet;
 mod life;
 mod manifests;

@@ -21,6 +21,32 @@ fn the_chart_passes_a_strict_lint_with_each_set_of_values() {
     }
 }
 
+#[test]
+fn the_values_of_the_gitops_examples_are_what_the_chart_takes() {
+    let (helm, home) = helm();
+    for (file, at) in [
+        ("flux/2-operator.yaml", "/spec/values"),
+        ("argocd/1-operator.yaml", "/spec/source/helm/valuesObject"),
+    ] {
+        let example = binaries::workspace().join("docs/gitops").join(file);
+        let example: Value =
+            serde_yaml_ng::from_str(&fs::read_to_string(example).unwrap()).unwrap();
+        let values = example.pointer(at).unwrap();
+        let given = home.path().join("values.json");
+        fs::write(&given, values.to_string()).unwrap();
+        let chart = folder();
+        let template = ["template", "hcs-operator", chart.to_str().unwrap()];
+        let with = ["--values", given.to_str().unwrap()];
+        let made = helm.run(template.into_iter().chain(with)).unwrap();
+        let root = values.pointer("/agent/settings/layerRoots/0").unwrap();
+        assert!(made.contains(root.as_str().unwrap()), "{file}");
+        assert!(
+            made.contains("image: registry.example.com/hcs-operator-agent:"),
+            "{file}"
+        );
+    }
+}
+
 /// What is set, and what the refusal must name.
 const REFUSED: [(&str, &str); 16] = [
     ("agnet.enabled=true", "agnet"),

@@ -1,7 +1,7 @@
 //! What an administrator sees of the nodes: their HcsNode objects and their Leases.
 #![cfg(test)]
 
-use hcs_crds::conditions::READY;
+use hcs_crds::conditions::{DISK_PRESSURE, READY};
 use hcs_crds::{HcsNode, HcsNodeStatus, Phase};
 use hcs_tests::{Container, Error, Node, PATIENCE, Result, Scenario, eventually};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -95,6 +95,39 @@ async fn is_written_no_more(scenario: &Scenario, node: &Node) -> Result {
         })
     })
     .await
+}
+
+#[tokio::test]
+async fn a_disk_with_less_room_than_asked_for_is_said_and_taken_back_and_containers_still_run()
+-> Result {
+    let scenario = Scenario::named("full-disk").await?;
+    let limit =
+        |unit: &str, least: &str| (format!("HCS_OPERATOR_MIN_FREE_{unit}"), least.to_owned());
+    let options = hcs_tests::NodeOptions {
+        // More than any disk has, whatever this one's room in percent is: 1 EiB.
+        envs: vec![limit("GB", "1073741824"), limit("PERCENT", "0")],
+        ..hcs_tests::NodeOptions::default()
+    };
+    let mut node = scenario.node_with(options).await?;
+    page_comes_to(&scenario, node.name(), "has no room", |status| {
+        condition(status, DISK_PRESSURE) == "True DiskSpaceLow"
+    })
+    .await?;
+    let web = Container::named("web").on(&node).running_for_ever();
+    let web = scenario.create(web).await?;
+    web.becomes(Phase::Running).await?;
+    let table = kubectl(&scenario, &["get", "hcsnodes", node.name()]);
+    assert!(table.contains("DISK-PRESSURE"), "{table}");
+    let free = node.agent().metric("hcs_operator_disk_free_bytes").await?;
+    assert!(free.is_some_and(|free| free > 0.0), "{free:?}");
+    node.agent_mut()
+        .configure(|agent| agent.env("HCS_OPERATOR_MIN_FREE_GB", "0"));
+    node.agent().crash_and_restart().await?;
+    page_comes_to(&scenario, node.name(), "has room", |status| {
+        condition(status, DISK_PRESSURE) == "False DiskSpaceEnough"
+    })
+    .await?;
+    scenario.leaves_nothing_on(&node).await
 }
 
 async fn renewed(scenario: &Scenario, node: &Node) -> Result<Option<String>> {

@@ -198,6 +198,35 @@ fn an_end_is_accounted_for_before_anything_else() {
 }
 
 #[test]
+fn what_goes_while_it_is_deleted_has_an_end_only_if_it_was_started() {
+    let mut r = record_of(Observed::Running);
+    r.stage = Stage::Deleting;
+    let next = |r: &Record| plan(&wanted(Goal::Deleted), r, Observed::Absent, at(1));
+    assert_eq!(next(&r), Step::AccountEnd);
+    r.started_at = None;
+    assert_eq!(next(&r), settled(Settled::Reached));
+}
+
+#[test]
+fn a_stop_that_was_written_down_is_told_first_unless_it_is_by_force() {
+    for (told, forced, step) in [
+        (false, false, Step::Kill),
+        (false, true, Step::ForceDelete),
+        (true, true, Step::ForceDelete),
+    ] {
+        let mut r = record_of(Observed::Running);
+        let signaled_at = at(0);
+        r.stop = Some(Stop {
+            signaled_at,
+            told,
+            forced,
+        });
+        let next = plan(&wanted(Goal::Stopped), &r, Observed::Running, at(1));
+        assert_eq!(next, step, "told: {told}, forced: {forced}");
+    }
+}
+
+#[test]
 fn a_signalled_container_is_forced_after_its_grace_period_and_not_before() {
     let mut r = record_of(Observed::Running);
     r.stop = Some(Stop {

@@ -102,7 +102,7 @@ impl Roots {
         self.admit_by(path, Rules::HERE)
     }
 
-    fn admit_by(&self, path: &str, rules: Rules) -> Result<PathBuf, PathError> {
+    pub(crate) fn admit_by(&self, path: &str, rules: Rules) -> Result<PathBuf, PathError> {
         let parts = parts(path, rules)?;
         let below = |root: &PathBuf| {
             let root = root.to_string_lossy();
@@ -201,7 +201,10 @@ fn is_link(meta: &fs::Metadata) -> bool {
 
 fn same(a: &str, b: &str, rules: Rules) -> bool {
     match rules {
-        Rules::Windows => a.to_lowercase() == b.to_lowercase(),
+        // Windows tells the Kelvin sign from a k, which is its only lower case: both ways count.
+        Rules::Windows => {
+            a.to_lowercase() == b.to_lowercase() && a.to_uppercase() == b.to_uppercase()
+        }
         Rules::Posix => a == b,
     }
 }
@@ -388,6 +391,21 @@ mod tests {
             roots.admit_by(&long, Rules::Windows),
             Err(PathError::TooLong { .. })
         ));
+    }
+
+    #[test]
+    fn a_letter_that_only_shares_its_lower_or_upper_case_with_the_roots_is_another_place() {
+        for (root, path) in [
+            (r"C:\work", "C:\\wor\u{212a}\\web"),
+            (r"C:\ångstrom", "C:\\\u{212b}ngstrom\\web"),
+            (r"C:\Ωmega", "C:\\\u{2126}mega\\web"),
+            (r"C:\layers", "C:\\layer\u{17f}\\web"),
+        ] {
+            let refused = roots(&[root]).admit_by(path, Rules::Windows);
+            assert!(refused.is_err(), "{path:?} lies below {root:?}");
+        }
+        let same = roots(&[r"C:\Äpfel"]).admit_by(r"c:\äPFEL\web", Rules::Windows);
+        assert!(same.is_ok());
     }
 
     #[test]
