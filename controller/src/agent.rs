@@ -28,7 +28,8 @@ mod exits;
 mod faults;
 #[cfg(test)]
 mod fixtures;
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod fuzz;
 pub mod host_policy;
 mod inventory;

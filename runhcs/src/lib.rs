@@ -3,7 +3,8 @@
 mod client;
 mod command;
 mod error;
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod fuzz;
 mod help;
 mod kind;

@@ -257,12 +257,16 @@ fn a_signalled_container_is_forced_after_its_grace_period_and_not_before() {
 
 #[test]
 fn a_paused_container_that_cannot_be_resumed_is_forced() {
-    let mut r = record_of(Observed::Paused);
-    r.trouble = Some(trouble(StepKind::Resume, 1, at(100)));
-    assert_eq!(
-        plan(&wanted(Goal::Stopped), &r, Observed::Paused, at(1)),
-        Step::ForceDelete
-    );
+    for (failed, generation, step) in [
+        (StepKind::Resume, 1, Step::ForceDelete),
+        (StepKind::Resume, 2, Step::Resume),
+        (StepKind::Kill, 1, Step::Resume),
+    ] {
+        let mut r = record_of(Observed::Paused);
+        r.trouble = Some(trouble(failed, generation, at(100)));
+        let next = plan(&wanted(Goal::Stopped), &r, Observed::Paused, at(1));
+        assert_eq!(next, step, "{failed:?} of generation {generation}");
+    }
 }
 
 fn trouble(step: StepKind, generation: i64, retry_after: Timestamp) -> Trouble {

@@ -341,6 +341,8 @@ mod tests {
             r"C:\hcs\bundles",
             r"C:\hcs\bundles\",
             r"D:\anything",
+            r"C:\hcs\bundles\a~b",
+            r"C:\hcs\bundles\a~",
         ] {
             assert!(roots.admit_by(path, Rules::Windows).is_ok(), "{path}");
         }
@@ -348,6 +350,8 @@ mod tests {
             .admit_by("C:/hcs/bundles/web/", Rules::Windows)
             .unwrap();
         assert_eq!(admitted.to_str(), Some(r"C:\hcs\bundles\web"));
+        let drive = roots.admit_by("D:/", Rules::Windows).unwrap();
+        assert_eq!(drive.to_str(), Some(r"D:\"));
     }
 
     #[test]
@@ -391,6 +395,16 @@ mod tests {
             roots.admit_by(&long, Rules::Windows),
             Err(PathError::TooLong { .. })
         ));
+        let longest = format!(r"C:\hcs\bundles\{}", "x".repeat(LONGEST - 15));
+        assert!(roots.admit_by(&longest, Rules::Windows).is_ok());
+    }
+
+    #[test]
+    fn a_drive_is_a_letter_and_a_colon_whatever_the_roots_say() {
+        let roots = roots(&[r"1:\hcs", r"C?\hcs"]);
+        for path in [r"1:\hcs\web", r"C?\hcs\web"] {
+            assert!(roots.admit_by(path, Rules::Windows).is_err(), "{path}");
+        }
     }
 
     #[test]
@@ -430,6 +444,14 @@ mod tests {
             error.to_string(),
             "\"/a\" lies below no allowed root; the agent allows none (--bundle-roots)"
         );
+    }
+
+    #[test]
+    fn two_spellings_of_a_place_have_one_name_and_two_places_have_two() {
+        let name = |path: &str| canonical(Path::new(path));
+        assert_ne!(name("/srv/a"), name("/srv/b"));
+        assert_eq!(name("/srv/a") == name("/SRV/A"), cfg!(windows));
+        assert_eq!(name("C:/srv/a") == name(r"C:\srv\a"), cfg!(windows));
     }
 
     #[cfg(unix)]
