@@ -1,19 +1,25 @@
 //! Stands between one agent and the API server: counts the agent's writes, and catches one of them before the API server
-//! gets it or before the agent hears that it has.
+//! gets it or before the agent hears that it has; shows the agent a perturbed view of the objects; or is no good.
 //!
 //! HTTP/1.1 without TLS on loopback towards the agent, TLS towards the API server; the agent's token goes through.
 
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
+mod view;
 
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::StreamExt as _;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use kube::client::Body;
 use kube::{Client, Config};
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -22,7 +28,23 @@ use crate::kubeconfig::Access;
 use crate::process::lock;
 use crate::{Error, Result};
 
+pub use view::{Perturbation, View};
+
 type Answer = Response<UnsyncBoxBody<Bytes, std::io::Error>>;
+
+/// How the API server treats all requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mood {
+    /// As it is.
+    #[default]
+    Honest,
+    /// It takes them and answers none, nor those under way, for as long as it is so.
+    Silent,
+    /// It answers with this HTTP status, and to try again in a second.
+    Refusing(u16),
+    /// It gets them so much later.
+    Slow(Duration),
+}
 
 /// On which side of a write the agent's request ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +66,10 @@ struct Shared {
     client: Client,
     writes: Mutex<Writes>,
     sprung: watch::Sender<bool>,
+    mood: watch::Sender<Mood>,
+    /// Requests since the mood changed.
+    asked: AtomicUsize,
+    view: View,
 }
 
 impl std::fmt::Debug for Proxy {
@@ -80,6 +106,9 @@ impl Proxy {
             client: upstream(access).await?,
             writes: Mutex::default(),
             sprung: watch::Sender::new(false),
+            mood: watch::Sender::default(),
+            asked: AtomicUsize::new(0),
+            view: View::default(),
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         let access = Access {
@@ -106,6 +135,22 @@ impl Proxy {
     /// Catches a write: the one with this label that comes after so many others of the same.
     pub fn catch(&self, label: &str, after: usize, side: Side) {
         lock(&self.shared.writes).trap = Some((label.to_owned(), after, side));
+    }
+
+    /// How requests are treated from now on.
+    pub fn is(&self, mood: Mood) {
+        self.shared.asked.store(0, Ordering::Relaxed);
+        self.shared.mood.send_replace(mood);
+    }
+
+    /// How many requests came since the mood changed.
+    pub fn asked(&self) -> usize {
+        self.shared.asked.load(Ordering::Relaxed)
+    }
+
+    /// What it shows of the objects.
+    pub fn view(&self) -> &View {
+        &self.shared.view
     }
 
     /// Whether the write was caught.
@@ -162,15 +207,30 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 }
 
 async fn answer(request: Request<Incoming>, shared: &Shared) -> Answer {
+    shared.asked.fetch_add(1, Ordering::Relaxed);
     let (head, body) = request.into_parts();
-    let body = body
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes);
-    let Ok(body) = body else {
+    let body = body.collect().await;
+    let Ok(body) = body.map(http_body_util::Collected::to_bytes) else {
         return refusal(StatusCode::BAD_GATEWAY);
     };
-    pass_on(head, body, shared).await
+    speaks(shared.mood.subscribe()).await;
+    let mood = *shared.mood.borrow();
+    match mood {
+        Mood::Honest | Mood::Silent => {}
+        Mood::Refusing(code) => {
+            return refusal(StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY));
+        }
+        Mood::Slow(late) => tokio::time::sleep(late).await,
+    }
+    let answer = pass_on(head, body, shared).await;
+    speaks(shared.mood.subscribe()).await;
+    answer
+}
+
+/// Waits for as long as the API server is silent.
+async fn speaks(mut mood: watch::Receiver<Mood>) {
+    // Its guard is not held over an await.
+    drop(mood.wait_for(|mood| *mood != Mood::Silent).await);
 }
 
 async fn pass_on(head: http::request::Parts, body: Bytes, shared: &Shared) -> Answer {
@@ -179,6 +239,12 @@ async fn pass_on(head: http::request::Parts, body: Bytes, shared: &Shared) -> An
     if caught == Some(Side::Before) {
         shared.sprung.send_replace(true);
         std::future::pending::<()>().await;
+    }
+    let looks = head.method == Method::GET && head.uri.path().ends_with("/hcscontainers");
+    let query = head.uri.query().unwrap_or_default();
+    let watches = looks && query.contains("watch=true");
+    if looks && let Some(instead) = shared.view.instead(watches) {
+        return instead;
     }
     let mut request = Request::new(Body::from(body));
     *request.method_mut() = head.method;
@@ -205,8 +271,27 @@ async fn pass_on(head: http::request::Parts, body: Bytes, shared: &Shared) -> An
     }
     let (mut head, body) = response.into_parts();
     head.headers.remove(http::header::TRANSFER_ENCODING);
-    let body = body.map_err(std::io::Error::other).boxed_unsync();
+    let body = if watches {
+        while_it_speaks(shared.view.watched(body), shared.mood.subscribe())
+    } else if looks {
+        return shared.view.listed(head, body).await;
+    } else {
+        body.map_err(std::io::Error::other).boxed_unsync()
+    };
     Response::from_parts(head, body)
+}
+
+/// A stream that stands still while the API server is silent.
+fn while_it_speaks(
+    body: UnsyncBoxBody<Bytes, std::io::Error>,
+    mood: watch::Receiver<Mood>,
+) -> UnsyncBoxBody<Bytes, std::io::Error> {
+    let frames = futures::stream::unfold((body, mood), |(mut body, mood)| async move {
+        let frame = body.frame().await?;
+        speaks(mood.clone()).await;
+        Some((frame, (body, mood)))
+    });
+    StreamBody::new(frames.boxed()).boxed_unsync()
 }
 
 /// Counts a write; on which side of it the agent is caught, if it is the one.
@@ -233,8 +318,21 @@ fn label(head: &http::request::Parts) -> Option<String> {
 }
 
 fn refusal(code: StatusCode) -> Answer {
-    let nothing = Full::default().map_err(|never| match never {});
-    let mut response = Response::new(nothing.boxed_unsync());
+    let reason = match code.as_u16() {
+        410 => "Expired",
+        429 => "TooManyRequests",
+        _ => "InternalError",
+    };
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "code": code.as_u16(), "reason": reason, "message": "so says the proxy",
+    });
+    let body = Full::from(status.to_string()).map_err(|never| match never {});
+    let mut response = Response::new(body.boxed_unsync());
     *response.status_mut() = code;
+    for (name, value) in [("content-type", "application/json"), ("retry-after", "1")] {
+        let value = http::HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
     response
 }

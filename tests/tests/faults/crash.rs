@@ -18,10 +18,10 @@ const AT_ONCE: usize = 6;
 /// had to do.
 const TRIES: usize = 3;
 /// After its death and with the next agent, all is at rest so much later than it would have been.
-const CALM: Duration = Duration::from_secs(5);
+pub const CALM: Duration = Duration::from_secs(5);
 /// A run of all tests plays one in so many points of the first lifecycle, and says nothing of time on a machine that
 /// may be busy.
-const SAMPLE: usize = 4;
+pub const SAMPLE: usize = 4;
 /// Lifecycles or points to play alone: `HCS_FAULTS='states'`, `HCS_FAULTS='states 17'`.
 const ONLY: &str = "HCS_FAULTS";
 
@@ -100,13 +100,19 @@ fn only() -> Option<(String, Option<usize>)> {
 }
 
 /// Plays a lifecycle without a fault, and then once for each point, or one in `each` of them.
-async fn die_everywhere(lifecycle: &Lifecycle, each: usize, calm: Duration) -> Result<Deaths> {
+async fn die_everywhere(
+    lifecycle: &Lifecycle,
+    of: fn(&Point) -> bool,
+    each: usize,
+    calm: Duration,
+) -> Result<Deaths> {
     // The traced one is slower, which may bring writes that are not there otherwise; of it only the files count.
     let (without, traced) =
         futures::try_join!(play(lifecycle, None, false), play(lifecycle, None, true))?;
     let is_file = |point: &&Point| matches!(point, Point::File(..));
     let files = traced.points.iter().filter(is_file);
-    let all: Vec<&Point> = without.points.iter().chain(files).collect();
+    let all = without.points.iter().chain(files);
+    let all: Vec<&Point> = all.filter(|point| of(point)).collect();
     let only = only().filter(|(_, point)| point.is_some());
     let chosen = |number: usize| match &only {
         Some((_, point)) => *point == Some(number),
@@ -141,12 +147,18 @@ async fn die_everywhere(lifecycle: &Lifecycle, each: usize, calm: Duration) -> R
     Ok(deaths)
 }
 
-async fn die_in(lifecycles: &[Lifecycle], each: usize, calm: Duration) -> Result {
+/// Plays one in `each` of these points of lifecycles, and fails if any makes a difference or a rest that comes so late.
+pub async fn play_points(
+    lifecycles: &[Lifecycle],
+    of: fn(&Point) -> bool,
+    each: usize,
+    calm: Duration,
+) -> Result {
     ControlPlane::shared().await?;
     let mut all = Deaths::default();
     let chosen = |lifecycle: &&Lifecycle| only().is_none_or(|(name, _)| name == lifecycle.name);
     for lifecycle in lifecycles.iter().filter(chosen) {
-        let mut deaths = die_everywhere(lifecycle, each, calm)
+        let mut deaths = die_everywhere(lifecycle, of, each, calm)
             .await
             .unwrap_or_else(|error| Deaths {
                 failures: vec![format!("{} without a fault: {error:?}", lifecycle.name)],
@@ -168,7 +180,7 @@ async fn die_in(lifecycles: &[Lifecycle], each: usize, calm: Duration) -> Result
         all.failures.append(&mut deaths.failures);
     }
     println!(
-        "{} points of death, {} not reached, at rest at most {:.1} s later; {} points left out",
+        "{} points, {} not reached, at rest at most {:.1} s later; {} points left out",
         all.played,
         all.unreached.len(),
         all.slowest.as_secs_f64(),
@@ -189,14 +201,18 @@ async fn die_in(lifecycles: &[Lifecycle], each: usize, calm: Duration) -> Result
     Ok(())
 }
 
+fn is_death(point: &Point) -> bool {
+    !matches!(point, Point::View(_))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_is_killed_leaves_the_next_one_all_it_needs() -> Result {
-    die_in(&LIFECYCLES[..1], SAMPLE, Duration::MAX).await
+    play_points(&LIFECYCLES[..1], is_death, SAMPLE, Duration::MAX).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes long: cargo xtask test --only faults"]
 async fn an_agent_that_is_killed_at_any_point_of_any_lifecycle_leaves_the_next_one_all_it_needs()
 -> Result {
-    die_in(LIFECYCLES, 1, CALM).await
+    play_points(LIFECYCLES, is_death, 1, CALM).await
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use hcs_crds::{HcsContainer, Phase};
 use hcs_tests::live::observed;
+use hcs_tests::proxy::Perturbation;
 use hcs_tests::tracer::Tracing;
 use hcs_tests::{Error, Live, Node, NodeOptions, PATIENCE, Result, Scenario};
 use runhcs_sim::{Action, Fault};
 use tokio::time::{Instant, sleep};
 
 use super::lifecycles::Lifecycle;
-use super::points::{Point, calls, count_shims, files, writes};
+use super::points::{Point, calls, count_shims, files, views, writes};
 use super::snapshot::snapshot;
 
 /// How often the world is looked at.
@@ -89,6 +90,7 @@ pub async fn play(lifecycle: &Lifecycle, point: Option<&Point>, traced: bool) ->
     }
     life.lived.points = writes(&node);
     life.lived.points.extend(calls(&node));
+    life.lived.points.extend(views(&node));
     if traced {
         // Its account is whole once it has ended.
         node.agent().kill();
@@ -116,6 +118,7 @@ impl Life<'_> {
                 FAULT.clone_into(&mut fault.key);
                 self.node.sim().inject(fault).unwrap();
             }
+            Some(Point::View(perturbation)) => self.node.proxy().view().perturb(*perturbation),
             Some(Point::File(..)) => {}
             None => count_shims(self.node),
         }
@@ -128,6 +131,7 @@ impl Life<'_> {
             None => false,
             Some(Point::File(..)) => self.node.agent().running().is_err(),
             Some(Point::Api(..)) => self.node.proxy().has_caught(),
+            Some(Point::View(_)) => self.node.proxy().view().is_perturbed(),
             Some(Point::Call(_, number, _)) => self.node.sim().met(FAULT).unwrap() > *number,
         }
     }
@@ -142,9 +146,13 @@ impl Life<'_> {
                 Ok(())
             };
         }
-        self.node.agent().kill();
         self.lived.died = true;
         self.died_at = Some(Instant::now());
+        if matches!(self.point, Some(Point::View(view)) if !matches!(view, Perturbation::Older(..)))
+        {
+            return Ok(());
+        }
+        self.node.agent().kill();
         self.node.agent().start_again()?;
         // A call that has outlived the agent, or a shim, goes on beside the next one.
         std::fs::write(&self.gate, "").unwrap();

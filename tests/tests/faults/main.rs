@@ -9,3 +9,4 @@ mod lifecycles;
 mod lives;
 mod points;
 mod snapshot;
+mod views;

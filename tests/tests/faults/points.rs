@@ -1,9 +1,9 @@
 //! The points at which an agent can die: before and after each of its effects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hcs_tests::Node;
-use hcs_tests::proxy::Side;
+use hcs_tests::proxy::{Perturbation, Side};
 use hcs_tests::tracer::changes_file;
 use runhcs_sim::{Action, Fault, Point as At};
 
@@ -26,6 +26,19 @@ pub enum Point {
     /// At a point of a call of runhcs, or of the shim that it has started. The call ends with the agent; the shim goes on
     /// once the next agent runs.
     Call(String, u64, At),
+    /// Nowhere, but what it is shown of the objects is perturbed; where that is from the past, it is restarted.
+    View(Perturbation),
+}
+
+/// The perturbed views of each change: late, with a gap, and from before this change, before two, and before all.
+pub fn views(node: &Node) -> impl Iterator<Item = Point> {
+    let of_change = |at: usize| {
+        let older = BTreeSet::from([1, 2.min(at + 1), at + 1]).into_iter();
+        let older = older.map(move |ago| Perturbation::Older(at, ago));
+        let late = [Perturbation::Frozen(at), Perturbation::Broken(at)];
+        late.into_iter().chain(older).map(Point::View)
+    };
+    (0..node.proxy().view().changes()).flat_map(of_change)
 }
 
 /// The changes of files that a traced agent has made.
