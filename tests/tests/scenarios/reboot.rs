@@ -3,6 +3,12 @@
 use hcs_crds::{DesiredState, Initiator, Phase, Reason, RestartPolicy};
 use hcs_tests::{Container, Live, Result, Scenario};
 
+/// Containers of each policy.
+const OF_EACH: usize = 5;
+
+/// What makes a container one of a kind.
+type Shape = fn(Container) -> Container;
+
 async fn phase_after(object: &Live, phase: Phase, attempt: u32) -> Result {
     let what = format!("is {phase:?} as attempt {attempt}");
     object
@@ -20,34 +26,51 @@ async fn phase_after(object: &Live, phase: Phase, attempt: u32) -> Result {
 async fn after_a_reboot_each_container_is_as_it_should_be() -> Result {
     let scenario = Scenario::named("reboots").await?;
     let node = scenario.node().await?;
-    let named = |name: &str| Container::named(name).on(&node).hyperv().running_for_ever();
-    let always = named("always").restart_policy(RestartPolicy::Always);
-    let cases = [
-        (always.clone(), Phase::Running, Phase::Running, 2),
+    let named = |name: String| {
+        Container::named(&name)
+            .on(&node)
+            .hyperv()
+            .running_for_ever()
+    };
+    let cases: [(&str, Shape, Phase, Phase, u32); 4] = [
         (
-            named("paused")
-                .restart_policy(RestartPolicy::OnFailure)
-                .desired(DesiredState::Paused),
+            "always",
+            |c| c.restart_policy(RestartPolicy::Always),
+            Phase::Running,
+            Phase::Running,
+            2,
+        ),
+        (
+            "paused",
+            |c| {
+                c.restart_policy(RestartPolicy::OnFailure)
+                    .desired(DesiredState::Paused)
+            },
             Phase::Paused,
             Phase::Paused,
             2,
         ),
         (
-            named("created").desired(DesiredState::Created),
+            "created",
+            |c| c.desired(DesiredState::Created),
             Phase::Created,
             Phase::Created,
             2,
         ),
-        (named("never"), Phase::Running, Phase::Failed, 1),
+        ("never", |c| c, Phase::Running, Phase::Failed, 1),
     ];
     let mut objects = Vec::new();
-    for (container, before, after, attempt) in cases {
-        let object = scenario.create(container).await?;
-        object.becomes(before).await?;
-        objects.push((object, after, attempt));
+    for (name, shape, before, after, attempt) in cases {
+        for number in 0..OF_EACH {
+            let object = shape(named(format!("{name}{number}")));
+            objects.push((scenario.create(object).await?, before, after, attempt));
+        }
+    }
+    for (object, before, ..) in &objects {
+        object.becomes(*before).await?;
     }
     node.reboot().await?;
-    for (object, phase, attempt) in &objects {
+    for (object, _, phase, attempt) in &objects {
         phase_after(object, *phase, *attempt).await?;
         object.has_event(Reason::NodeRebooted).await?;
         let status = object.status().await?;

@@ -16,6 +16,7 @@ mod refusals;
 mod scratch;
 mod slow_shutdown;
 mod spec_changes;
+mod surroundings;
 
 use std::path::PathBuf;
 
