@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    platform::keep_heap_small();
     match cli::Cli::parse().run() {
         Ok(code) => code,
         Err(error) => {

@@ -14,6 +14,7 @@ mod generate;
 mod hcs_container;
 mod hcs_node;
 mod hcs_node_status;
+mod oci_config;
 mod paths;
 mod reference;
 mod rules;
@@ -36,6 +37,7 @@ pub use hcs_node_status::{
     LeftoverKind, Leftovers, RunhcsInfo, Supported,
 };
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+pub use oci_config::OciConfig;
 pub use schema::{SchemaError, crds};
 pub use signal::{StopSignal, UnknownSignal};
 pub use spec::{

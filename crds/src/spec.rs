@@ -5,6 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::oci_config::OciConfig;
 use crate::rules;
 
 /// The state that the agent holds a container in.
@@ -71,7 +72,7 @@ pub struct Bundle {
     /// here are passed on as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::oci_config")]
-    pub config: Option<serde_json::Map<String, serde_json::Value>>,
+    pub config: Option<OciConfig>,
     /// Absolute path on the node of an existing bundle folder (one with a `config.json`), at most
     /// 1024 characters. It must lie below one of the agent's bundle roots. No UNC or device path,
     /// no `.` or `..`, no alternate data stream, no short (8.3) or reserved name.

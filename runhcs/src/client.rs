@@ -134,6 +134,12 @@ impl Runhcs {
 
     /// Lists the containers below this client's root.
     pub async fn list(&self) -> Result<Vec<ContainerState>, Error> {
+        self.list_as().await
+    }
+
+    /// The same with of each container only what `T` reads of it: with many containers this is the largest answer that
+    /// runhcs gives. [`ContainerState`] has the fields.
+    pub async fn list_as<T: DeserializeOwned>(&self) -> Result<Vec<T>, Error> {
         let list: Option<Vec<_>> = self.ask(Command::List).await?;
         Ok(list.unwrap_or_default())
     }

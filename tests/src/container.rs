@@ -180,7 +180,7 @@ impl Container {
     /// With this inline configuration in place of the harness' own.
     #[must_use]
     pub fn from_config(self, config: Map<String, Value>) -> Self {
-        self.with(|spec| spec.bundle.config = Some(config))
+        self.with(|spec| spec.bundle.config = Some(config.into()))
     }
 
     /// With any other change of the spec.
@@ -232,7 +232,7 @@ impl Container {
     /// The object for a namespace; makes the folders that its layers need.
     pub fn build(mut self, namespace: &str) -> Result<HcsContainer> {
         if self.spec.bundle.path.is_none() && self.spec.bundle.config.is_none() {
-            self.spec.bundle.config = Some(self.config());
+            self.spec.bundle.config = Some(self.config().into());
         }
         for folder in &self.folders {
             std::fs::create_dir_all(folder)

@@ -85,7 +85,7 @@ pub fn prepare(object: &HcsContainer, policy: &HostPolicy) -> Result<Prepared, B
     host::admit_spec(spec, policy)?;
     let mut claims = Vec::new();
     let (config, origin) = match (&spec.bundle.config, &spec.bundle.path) {
-        (Some(config), _) => (Value::Object(config.clone()), None),
+        (Some(config), _) => (Value::Object(config.to_map()), None),
         (None, Some(path)) => {
             let at = |source| BundleError::Path {
                 field: "spec.bundle.path",

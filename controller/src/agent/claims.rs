@@ -95,11 +95,7 @@ mod tests {
     use super::*;
 
     fn object(name: &str) -> ObjectId {
-        ObjectId {
-            uid: name.into(),
-            namespace: "n".into(),
-            name: name.into(),
-        }
+        ObjectId::new(name, "n", name)
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::record::ObjectId;
 use crate::kube_client::{ApiError, within};
 
 /// Writes at once: HTTP/1.1 takes a connection for each.
-const PARALLEL_WRITES: usize = 16;
+const PARALLEL_WRITES: usize = 8;
 /// Objects of one answer to a list.
 const PAGE: u32 = 100;
 /// Longest note of an Event (events.k8s.io/v1).

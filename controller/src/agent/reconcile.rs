@@ -82,11 +82,7 @@ pub async fn reconcile<R: Runtime>(
     if health == Health::Unknown {
         return Ok(Action::await_change());
     }
-    let id = ObjectId {
-        uid,
-        namespace,
-        name: object.name_any(),
-    };
+    let id = ObjectId::new(uid, namespace, object.name_any());
     let mut record = ctx.records.hold(&id).await;
     let notices = std::mem::take(&mut record.unpublished);
     let mut run = Run {

@@ -5,6 +5,7 @@
 //! and never read back while a record exists.
 
 use std::collections::VecDeque;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use hcs_crds::{CommandRecord, HcsContainer, ReclaimPolicy, Termination};
@@ -18,9 +19,36 @@ use super::plan::StepKind;
 /// How many commands `status.recentCommands` shows.
 pub const RECENT_COMMANDS: usize = 10;
 
-/// Who an object is: the uid tells two objects of one name apart.
+/// Who an object is. Copies share it, for it stands in many tables.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ObjectId {
+pub struct ObjectId(Arc<Identity>);
+
+impl ObjectId {
+    /// The id of these names.
+    pub fn new(
+        uid: impl Into<String>,
+        namespace: impl Into<String>,
+        name: impl Into<String>,
+    ) -> Self {
+        Self(Arc::new(Identity {
+            uid: uid.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+        }))
+    }
+}
+
+impl Deref for ObjectId {
+    type Target = Identity;
+
+    fn deref(&self) -> &Identity {
+        &self.0
+    }
+}
+
+/// An object's names: the uid tells two objects of one name apart.
+#[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Identity {
     /// `metadata.uid`.
     pub uid: String,
     /// `metadata.namespace`.
@@ -199,8 +227,8 @@ pub struct Record {
     pub rearm: bool,
     /// What `start` said when it failed.
     pub start_error: Option<String>,
-    /// The last end, of this or an earlier attempt.
-    pub last_termination: Option<Termination>,
+    /// The last end, of this or an earlier attempt. Boxed: most have none.
+    pub last_termination: Option<Box<Termination>>,
     /// How often a container was made again after it had ended by itself.
     pub restart_count: u32,
     /// Ends in a row that came too soon.
@@ -369,11 +397,7 @@ mod tests {
 
     #[test]
     fn only_the_last_commands_are_remembered() {
-        let mut record = Record::new(ObjectId {
-            uid: "u".into(),
-            namespace: "n".into(),
-            name: "a".into(),
-        });
+        let mut record = Record::new(ObjectId::new("u", "n", "a"));
         for n in 0..25 {
             record.remember(CommandRecord {
                 command: format!("{n}"),

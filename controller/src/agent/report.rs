@@ -105,7 +105,7 @@ impl Report {
                     truncated: usize::try_from(p.count).is_ok_and(|count| count > p.pids.len()),
                 }),
             restart_count: r.restart_count,
-            last_termination: r.last_termination.clone(),
+            last_termination: r.last_termination.as_deref().cloned(),
             backoff: self.backoff(),
             scratch: r.scratch.as_ref().map(|s| ScratchStatus {
                 path: s.path.clone(),

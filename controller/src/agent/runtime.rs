@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use hcs_crds::CommandRecord;
 use runhcs::{
-    ContainerState, CreateOpts, CreateScratchOpts, DeleteOpts, ErrorKind, ResizeTtyOpts, Runhcs,
-    Signal, TtySize,
+    CreateOpts, CreateScratchOpts, DeleteOpts, ErrorKind, ResizeTtyOpts, Runhcs, Signal, TtySize,
 };
 use tokio::sync::Semaphore;
 
 use super::capabilities::{self, Capabilities};
+use super::table::Listed;
 use crate::metrics::Metrics;
 
 /// How long a call counts towards the number of calls at once.
@@ -115,7 +115,7 @@ pub enum Reply {
     /// Pids inside the container.
     Pids(Vec<u32>),
     /// All containers.
-    List(Vec<ContainerState>),
+    List(Vec<Listed>),
 }
 
 /// A call that failed.
@@ -184,7 +184,7 @@ impl RunhcsRuntime {
     async fn call(&self, call: &Call) -> Result<Reply, runhcs::Error> {
         let client = &self.client;
         match call {
-            Call::List => return client.list().await.map(Reply::List),
+            Call::List => return client.list_as().await.map(Reply::List),
             Call::Ps(id) => return client.ps(id).await.map(Reply::Pids),
             Call::CreateScratch {
                 path,

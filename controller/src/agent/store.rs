@@ -220,11 +220,7 @@ mod tests {
     use super::*;
 
     fn object(uid: &str) -> ObjectId {
-        ObjectId {
-            uid: uid.into(),
-            namespace: "n".into(),
-            name: "web".into(),
-        }
+        ObjectId::new(uid, "n", "web")
     }
 
     #[tokio::test]

@@ -7,7 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use runhcs::{ContainerState, ShimPid, Status};
+use runhcs::{ShimPid, Status};
+use serde::Deserialize;
 use tokio::sync::Notify;
 
 use super::plan::Observed;
@@ -42,6 +43,23 @@ impl Container {
         exit: None,
         hash: None,
     };
+}
+
+/// A container as `runhcs list` shows it, with no more of it than is made use of here.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Listed {
+    id: String,
+    pid: Option<ShimPid>,
+    status: Option<Status>,
+    bundle: Option<String>,
+    annotations: Option<Annotations>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Annotations {
+    /// [`super::ANNOTATION_HASH`]
+    #[serde(rename = "hcs-operator.dev/spec-hash")]
+    hash: Option<String>,
 }
 
 #[derive(Debug)]
@@ -209,7 +227,7 @@ impl Table {
     }
 
     /// Takes over the answer of a relist and returns the ids of the containers that changed.
-    pub fn apply(&self, mark: Mark, states: Vec<ContainerState>) -> Vec<String> {
+    pub fn apply(&self, mark: Mark, states: Vec<Listed>) -> Vec<String> {
         let mut listed = BTreeMap::new();
         let mut foreign = Vec::new();
         for state in states {
@@ -268,9 +286,12 @@ impl Table {
 }
 
 /// Ours has an id that the agent makes, and a bundle where the agent puts them.
-fn is_ours(state: &ContainerState, bundles: &Path) -> bool {
+fn is_ours(state: &Listed, bundles: &Path) -> bool {
     parse_container_id(&state.id).is_some()
-        && same_path(&state.bundle, &bundles.join(&state.id).to_string_lossy())
+        && state
+            .bundle
+            .as_ref()
+            .is_some_and(|bundle| same_path(bundle, &bundles.join(&state.id).to_string_lossy()))
 }
 
 fn same_path(a: &str, b: &str) -> bool {
@@ -282,8 +303,11 @@ fn same_path(a: &str, b: &str) -> bool {
     }
 }
 
-fn container_of(state: &ContainerState) -> Container {
-    let observed = match (&state.status, state.pid) {
+fn container_of(state: &Listed) -> Container {
+    let shim = state.pid.unwrap_or_default();
+    // What Go leaves out is its zero value: no status is an unknown one.
+    let status = state.status.clone().unwrap_or_default();
+    let observed = match (status, shim) {
         (_, ShimPid::HalfMade) | (Status::Unknown(_), _) => Observed::HalfMade,
         (Status::Created, _) => Observed::Created,
         (Status::Running, _) => Observed::Running,
@@ -291,8 +315,8 @@ fn container_of(state: &ContainerState) -> Container {
         (Status::Stopped, _) => Observed::Stopped,
     };
     // The pid of a container that has stopped is 0 or stale.
-    let pid = state.pid.get().filter(|_| observed != Observed::Stopped);
-    let hash = state.annotations.get(super::ANNOTATION_HASH).cloned();
+    let pid = shim.get().filter(|_| observed != Observed::Stopped);
+    let hash = state.annotations.as_ref().and_then(|a| a.hash.clone());
     Container {
         observed,
         pid,
@@ -311,7 +335,7 @@ mod tests {
         super::super::record::container_id(UID, attempt)
     }
 
-    fn states(of: &[(&str, i64, &str)]) -> Vec<ContainerState> {
+    fn states(of: &[(&str, i64, &str)]) -> Vec<Listed> {
         let json: Vec<_> = of
             .iter()
             .map(|(id, pid, status)| {
@@ -452,7 +476,7 @@ mod tests {
     fn a_container_with_our_kind_of_id_but_another_bundle_is_foreign() {
         let table = table();
         let mut foreign = states(&[(&id(1), 7, "running")]);
-        foreign[0].bundle = "/elsewhere".into();
+        foreign[0].bundle = Some("/elsewhere".into());
         assert!(table.apply(table.mark(), foreign).is_empty());
         assert_eq!(table.foreign(), [id(1)]);
     }

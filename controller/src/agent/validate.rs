@@ -136,7 +136,7 @@ pub fn check(object: &HcsContainer) -> Result<(), InvalidSpec> {
     }
     match (&spec.bundle.config, &spec.bundle.path) {
         (Some(config), None) => {
-            let value = serde_json::Value::Object(config.clone());
+            let value = serde_json::Value::Object(config.to_map());
             config::check(&value, spec.runtime).map_err(InvalidSpec::Config)
         }
         (None, Some(_)) => Ok(()),

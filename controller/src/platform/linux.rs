@@ -59,20 +59,23 @@ impl Handle {
         // SAFETY: the descriptor is owned by the AsyncFd, so it stays open for as long as it is
         // registered.
         let fd = unsafe { AsyncFd::register_with_interest(self.fd, Interest::READABLE) }?;
-        let mut ready = fd.readable().await?;
-        let status = async {
-            loop {
-                if let Some(status) = status_of_zombie(pid).or_else(|| exit_status(fd.get_ref())) {
-                    return Ok(Some(status));
-                }
-                // The next edge is the hang-up that follows when the process has been reaped.
-                ready.clear_ready();
-                ready = fd.readable().await?;
-            }
-        };
-        tokio::time::timeout(REAPED_WITHIN, status)
+        drop(fd.readable().await?);
+        // Boxed, so that who waits for an end does not hold all of this for as long.
+        Box::pin(tokio::time::timeout(REAPED_WITHIN, status(&fd, pid)))
             .await
             .unwrap_or(Ok(None))
+    }
+}
+
+/// Waits until the exit code of a process that has ended is to be had.
+async fn status(fd: &AsyncFd<OwnedFd>, pid: u32) -> io::Result<Option<u32>> {
+    loop {
+        let mut ready = fd.readable().await?;
+        if let Some(status) = status_of_zombie(pid).or_else(|| exit_status(fd.get_ref())) {
+            return Ok(Some(status));
+        }
+        // The next edge is the hang-up that follows when the process has been reaped.
+        ready.clear_ready();
     }
 }
 
@@ -152,6 +155,26 @@ pub fn started_at(start_time: u64) -> Option<Timestamp> {
     let since_boot = i64::try_from(start_time / ticks).ok()?;
     Timestamp::from_second(boot + since_boot).ok()
 }
+
+/// glibc gives each thread a heap of its own, and what is free in one is of no use to the others; and with each large
+/// block that is freed it takes larger ones from them. Two threads that mostly wait need neither.
+#[cfg(target_env = "gnu")]
+pub fn keep_heap_small() {
+    const LARGE: libc::c_int = 128 * 1024;
+    for (parameter, value) in [
+        (libc::M_ARENA_MAX, 1),
+        (libc::M_MMAP_THRESHOLD, LARGE),
+        (libc::M_TRIM_THRESHOLD, LARGE),
+    ] {
+        // SAFETY: mallopt changes settings of the allocator alone, and there are no other threads yet. One that it
+        // refuses stays as it was, which costs memory only.
+        unsafe { libc::mallopt(parameter, value) };
+    }
+}
+
+/// Another libc has its own ways.
+#[cfg(not(target_env = "gnu"))]
+pub fn keep_heap_small() {}
 
 pub fn boot_id() -> io::Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?

@@ -62,6 +62,11 @@ pub fn started_at(start_time: u64) -> Option<Timestamp> {
     imp::started_at(start_time)
 }
 
+/// Has the heap keep little that is free. To be called before there are threads.
+pub fn keep_heap_small() {
+    imp::keep_heap_small();
+}
+
 /// The identity of the node's current boot.
 pub fn boot_id() -> io::Result<String> {
     match std::env::var_os(BOOT_ID_FILE) {

@@ -16,6 +16,9 @@ pub use process::{Handle, started_at};
 pub use registry::{add_event_source, boot_id, remove_event_source};
 pub use service_main::serve;
 
+/// The system's heap is one for all threads.
+pub fn keep_heap_small() {}
+
 pub fn os_build() -> String {
     let version = windows_version::OsVersion::current();
     let (major, minor, build) = (version.major, version.minor, version.build);

@@ -63,17 +63,13 @@ fn object(bundle: Bundle) -> HcsContainer {
 
 fn inline(config: &Value) -> HcsContainer {
     object(Bundle {
-        config: config.as_object().cloned(),
+        config: config.as_object().cloned().map(Into::into),
         path: None,
     })
 }
 
 fn record() -> Record {
-    let id = ObjectId {
-        uid: "u".into(),
-        namespace: "n".into(),
-        name: "web".into(),
-    };
+    let id = ObjectId::new("u", "n", "web");
     let mut record = Record::new(id);
     record.begin_attempt(super::super::record::Applied::default(), "boot");
     record

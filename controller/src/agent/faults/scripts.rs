@@ -78,7 +78,7 @@ fn ends_when_told(world: &mut World) {
 fn other_bundle(world: &mut World) {
     world.changes(|object| {
         let config = object.spec.bundle.config.as_mut().unwrap();
-        config["process"]["args"] = serde_json::json!(["run", "else"]);
+        config.update(|config| config["process"]["args"] = serde_json::json!(["run", "else"]));
     });
 }
 

@@ -78,7 +78,7 @@ pub fn account_end(r: &mut Record, settings: &RestartSettings, ending: &Ending) 
     } else {
         r.retry_after = None;
     }
-    r.last_termination = Some(termination(r, cause, ending));
+    r.last_termination = Some(Box::new(termination(r, cause, ending)));
     r.ended = Some(Ended {
         exit_code: ending.exit_code,
         cause,

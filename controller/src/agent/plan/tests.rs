@@ -30,11 +30,7 @@ pub(super) fn wanted(goal: Goal) -> Desired {
 }
 
 fn fresh() -> Record {
-    Record::new(ObjectId {
-        uid: "u".into(),
-        namespace: "n".into(),
-        name: "web".into(),
-    })
+    Record::new(ObjectId::new("u", "n", "web"))
 }
 
 /// A record whose stage fits what is observed.

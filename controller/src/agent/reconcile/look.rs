@@ -81,9 +81,7 @@ impl<R: Runtime> Run<'_, R> {
         }
         if let Some(status) = &self.object.status {
             self.record.restart_count = status.restart_count;
-            self.record
-                .last_termination
-                .clone_from(&status.last_termination);
+            self.record.last_termination = status.last_termination.clone().map(Box::new);
         }
         // A status of another attempt does not say.
         let told = self

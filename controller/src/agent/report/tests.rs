@@ -11,11 +11,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn report(outcome: Outcome) -> Report {
-    let id = ObjectId {
-        uid: "u".into(),
-        namespace: "n".into(),
-        name: "web".into(),
-    };
+    let id = ObjectId::new("u", "n", "web");
     let mut record = Record::new(id);
     record.begin_attempt(
         Applied {
@@ -114,7 +110,7 @@ fn a_backoff_says_how_it_ended_and_when_it_goes_on() {
         cause: Cause::Guest,
         at: at(0),
     });
-    report.record.last_termination = Some(hcs_crds::Termination::of_exit_code(3));
+    report.record.last_termination = Some(Box::new(hcs_crds::Termination::of_exit_code(3)));
     let status = report.status(None);
     let reading = "Stopped Ready=False/WaitingForBackoff Reconciling=True/WaitingForBackoff";
     assert_eq!(reads(&report), reading);

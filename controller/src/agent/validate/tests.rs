@@ -20,7 +20,7 @@ fn with_config(config: &Value) -> HcsContainer {
     let spec = HcsContainerSpec {
         node_name: "n".into(),
         bundle: Bundle {
-            config: config.as_object().cloned(),
+            config: config.as_object().cloned().map(Into::into),
             path: None,
         },
         ..HcsContainerSpec::default()

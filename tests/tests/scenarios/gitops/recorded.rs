@@ -76,7 +76,7 @@ fn cases(node: &Node) -> Vec<(Container, &'static str, Reason)> {
         // A spec that was made before its isolation was asked for lacks the section.
         linux.with(|spec| {
             if let Some(config) = &mut spec.bundle.config {
-                config["windows"]["hyperv"] = json!({});
+                config.update(|config| config["windows"]["hyperv"] = json!({}));
             }
         })
     };

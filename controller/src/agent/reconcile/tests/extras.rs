@@ -120,7 +120,7 @@ async fn with_manual_updates_a_changed_bundle_waits_for_a_restart_request() {
     );
     node.cluster.change("web", |spec| {
         let config = spec.bundle.config.as_mut().unwrap();
-        config["process"]["args"] = serde_json::json!(["run", "newer"]);
+        config.update(|config| config["process"]["args"] = serde_json::json!(["run", "newer"]));
     });
     node.converge("web").await;
     assert_eq!(

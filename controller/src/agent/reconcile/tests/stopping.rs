@@ -110,7 +110,7 @@ async fn a_new_bundle_stops_the_old_container_before_the_new_one_is_made() {
     let node = Node::running(|web| web).await;
     node.cluster.change("web", |spec| {
         let config = spec.bundle.config.as_mut().unwrap();
-        config["process"]["args"] = serde_json::json!(["run", "newer"]);
+        config.update(|config| config["process"]["args"] = serde_json::json!(["run", "newer"]));
     });
     let said = node.converge("web").await;
     assert!(said.contains(&Said::event("SpecChanged")), "{said:?}");

@@ -90,7 +90,9 @@ async fn happen(node: Node, event: Event) -> Node {
             .change("web", |spec| spec.desired_state = state),
         Event::BundleChanges(n) => node.cluster.change("web", |spec| {
             let config = spec.bundle.config.as_mut().unwrap();
-            config["process"]["args"] = serde_json::json!(["run", n.to_string()]);
+            config.update(|config| {
+                config["process"]["args"] = serde_json::json!(["run", n.to_string()])
+            });
         }),
         Event::ContainerEnds(code) => container_ends(&node, code),
         Event::AllIsLost => {

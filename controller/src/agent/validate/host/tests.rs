@@ -17,7 +17,7 @@ fn spec(runtime: Runtime) -> HcsContainerSpec {
     HcsContainerSpec {
         runtime,
         bundle: Bundle {
-            config: Some(serde_json::Map::new()),
+            config: Some(hcs_crds::OciConfig::default()),
             path: None,
         },
         scratch: Some(Scratch {
