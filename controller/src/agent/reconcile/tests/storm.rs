@@ -91,7 +91,7 @@ async fn happen(node: Node, event: Event) -> Node {
         Event::BundleChanges(n) => node.cluster.change("web", |spec| {
             let config = spec.bundle.config.as_mut().unwrap();
             config.update(|config| {
-                config["process"]["args"] = serde_json::json!(["run", n.to_string()])
+                config["process"]["args"] = serde_json::json!(["run", n.to_string()]);
             });
         }),
         Event::ContainerEnds(code) => container_ends(&node, code),
