@@ -159,7 +159,7 @@ impl Change {
                 spec.bundle.path = None;
                 spec.bundle.config = config();
                 let config = spec.bundle.config.as_mut().unwrap();
-                config["process"]["args"] = json!(["run", n.to_string()]);
+                config.update(|config| config["process"]["args"] = json!(["run", n.to_string()]));
             }
             Self::Folder => (spec.bundle.config, spec.bundle.path) = (None, Some(folder())),
             Self::Scratch(size_gb, reclaim_policy, use_virtual_memory) => {
@@ -331,7 +331,9 @@ async fn play(sequence: &Sequence) -> Result<(), TestCaseError> {
         .then(|| folder_of(&api, &play.dir));
     api.spec = last;
     if let (Some(own), Some(config)) = (config, &mut api.spec.bundle.config) {
-        config.insert("windows".into(), own["windows"].clone());
+        config.update(|config| {
+            config.insert("windows".into(), own.to_map()["windows"].clone());
+        });
     }
     api.spec.bundle.path = folder;
     play.applies(&api);
