@@ -94,7 +94,7 @@ fn bundle(runtime: Runtime) -> impl Strategy<Value = Bundle> {
             path: Some(path)
         }),
         config(runtime).prop_map(|config| Bundle {
-            config: Some(config),
+            config: Some(config.into()),
             path: None
         }),
     ]
