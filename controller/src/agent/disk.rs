@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[cfg(test)]
 use super::fixtures::change;
@@ -39,6 +39,21 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
         // What stays goes when the folder is next looked through.
         let _ = remove_file(&temporary);
     })
+}
+
+/// [`write_whole`] while other tasks go on.
+#[cfg(not(test))]
+pub async fn write_beside(path: PathBuf, bytes: Vec<u8>) -> io::Result<()> {
+    let written = tokio::task::spawn_blocking(move || write_whole(&path, &bytes)).await;
+    written.unwrap_or_else(|e| Err(io::Error::other(e)))
+}
+
+/// The tasks of a test wait for it: with a thread beside them their order would be another one each time, and what an
+/// agent did once might not be there to be interrupted in the next run.
+#[cfg(test)]
+pub async fn write_beside(path: PathBuf, bytes: Vec<u8>) -> io::Result<()> {
+    tokio::task::yield_now().await;
+    write_whole(&path, &bytes)
 }
 
 /// Writes what may be lost if the machine goes down.

@@ -174,11 +174,8 @@ impl Records {
         if self.saved().get(uid) == Some(&digest) && path.exists() {
             return Ok(());
         }
-        let target = path.clone();
-        let written = tokio::task::spawn_blocking(move || disk::write_whole(&target, &bytes)).await;
-        written
-            .unwrap_or_else(|e| Err(io::Error::other(e)))
-            .map_err(error)?;
+        let written = disk::write_beside(path.clone(), bytes).await;
+        written.map_err(error)?;
         self.saved().insert(uid.clone(), digest);
         Ok(())
     }

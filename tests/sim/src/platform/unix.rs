@@ -209,10 +209,14 @@ impl Job {
             .stdout(stdio_of(request.stdio_of, 1))
             .stderr(stdio_of(request.stdio_of, 2));
         let shim = rustix::process::getpid();
-        // SAFETY: between fork and exec the closure makes two system calls, which are
-        // async-signal-safe, and allocates nothing.
+        // SAFETY: between fork and exec the closure makes a few system calls, which are
+        // async-signal-safe, and allocates nothing; SIG_DFL is a disposition, no handler.
         unsafe {
             command.pre_exec(move || {
+                // What a shell makes its background jobs ignore, a container must not.
+                for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+                    libc::signal(signal, libc::SIG_DFL);
+                }
                 let kill = Some(rustix::process::Signal::KILL);
                 rustix::process::set_parent_process_death_signal(kill)?;
                 // A shim that was killed before this call sends no signal any more.

@@ -1,6 +1,7 @@
 //! How containers and shims end, and what is to be seen of it.
 
 use std::fs;
+use std::process::{Command, Stdio};
 
 use runhcs_sim::platform::process_is_alive;
 use runhcs_sim::{Action, Fault, Point, Settings};
@@ -9,6 +10,8 @@ use serde_json::{Value, json};
 use crate::support::{Said, TestNode, wait_for, wait_for_file};
 
 const FOREVER: &str = "while :; do sleep 1; done";
+/// `STATUS_CONTROL_C_EXIT`.
+const CONTROL_C_EXIT: u32 = 0xC000_013A;
 const NO_PROCESS: &str = "hcs::System::OpenProcess w: Element not found.";
 
 #[test]
@@ -283,4 +286,24 @@ fn a_create_that_dies_leaves_a_half_made_container() {
         Said::refused(text)
     );
     node.ok(&["delete", "d"]);
+}
+
+#[test]
+fn what_a_shell_makes_its_background_jobs_ignore_ends_a_container() {
+    for signal in ["CtrlC", "CtrlBreak", "CtrlClose", "CtrlShutdown"] {
+        let node = TestNode::new();
+        let bundle = node.write_bundle("c", &node.config("c", "exec sleep 1000"));
+        let create = node.command(&["create", "--bundle", &bundle, "c"]);
+        let status = Command::new("sh")
+            .args(["-c", "trap '' HUP INT QUIT TERM; exec \"$0\" \"$@\""])
+            .arg(create.get_program())
+            .args(create.get_args())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        assert!(status.unwrap().success());
+        node.ok(&["start", "c"]);
+        node.ok(&["kill", "c", signal]);
+        assert_eq!(node.wait_for_end("c"), CONTROL_C_EXIT, "{signal}");
+    }
 }
