@@ -108,7 +108,10 @@ pub fn test(args: &args::Test) -> Result<ExitCode> {
         (Part::Windows, windows::unit),
         (Part::Grounds, grounds),
         (Part::Faults, faults),
-        (Part::Transcripts, |_| windows::transcripts()),
+        (Part::Transcripts, |_| {
+            windows::transcripts(windows::TRANSCRIPT_OF_SIMULATOR)
+        }),
+        (Part::RealRunhcs, real_runhcs),
     ] {
         if !wanted(part) {
             continue;
@@ -183,9 +186,12 @@ fn scenarios(filter: Option<&str>) -> Result<Counts> {
         let mut counts = skips::leave_out(Ground::Linux, filter, &mut cargo)?;
         cargo
             .args(
-                windows::TRANSCRIPTS
-                    .iter()
-                    .flat_map(|test| ["--skip", test]),
+                [
+                    windows::TRANSCRIPT_OF_SIMULATOR,
+                    windows::TRANSCRIPT_OF_RUNHCS,
+                ]
+                .iter()
+                .flat_map(|test| ["--skip", test]),
             )
             .env("RUST_TEST_THREADS", SCENARIO_THREADS);
         shared(&mut cargo);
@@ -194,9 +200,17 @@ fn scenarios(filter: Option<&str>) -> Result<Counts> {
     })
 }
 
-/// The scenarios on Windows nodes.
+/// The scenarios on Windows nodes with the simulator.
 fn grounds(filter: Option<&str>) -> Result<Counts> {
-    on_a_control_plane(|shared| windows::scenarios(filter, shared))
+    on_a_control_plane(|shared| windows::scenarios(Ground::WineSim, filter, shared))
+}
+
+/// All that the real runhcs plays under wine.
+fn real_runhcs(filter: Option<&str>) -> Result<Counts> {
+    let mut counts =
+        on_a_control_plane(|shared| windows::scenarios(Ground::WineReal, filter, shared))?;
+    counts.add(windows::transcripts(windows::TRANSCRIPT_OF_RUNHCS)?);
+    Ok(counts)
 }
 
 /// The agent killed at every point.

@@ -13,17 +13,13 @@ use hcs_tests::windows::{self, Toolchain};
 use crate::skips;
 use crate::test::{Counts, run_tests};
 
-/// The grounds whose nodes are Windows.
-const GROUNDS: [Ground; 2] = [Ground::WineSim, Ground::WineReal];
-
 /// Scenarios on Windows nodes: they wait less than on Linux, for each program costs 30 ms of a processor there.
 const SCENARIO_THREADS: &str = "6";
 
-/// The transcripts of Windows programs.
-pub const TRANSCRIPTS: [&str; 2] = [
-    "the_real_runhcs_says_what_is_recorded",
-    "the_simulator_built_for_windows_says",
-];
+/// The test in which the real runhcs plays the script.
+pub const TRANSCRIPT_OF_RUNHCS: &str = "the_real_runhcs_says_what_is_recorded";
+/// The test in which the simulator built for Windows does.
+pub const TRANSCRIPT_OF_SIMULATOR: &str = "the_simulator_built_for_windows_says";
 
 /// Builds for Windows, and runs the unit tests under wine.
 pub fn unit(filter: Option<&str>) -> Result<Counts> {
@@ -38,36 +34,37 @@ pub fn unit(filter: Option<&str>) -> Result<Counts> {
     run_tests(cargo)
 }
 
-/// Plays the script of verbs on the real runhcs and on the simulator built for Windows.
-pub fn transcripts() -> Result<Counts> {
+/// Plays the script of verbs under wine, by the test of this name.
+pub fn transcripts(test: &str) -> Result<Counts> {
     let Some(toolchain) = toolchain("the transcripts of Windows programs") else {
         return Ok(Counts::SKIPPED);
     };
     windows::Executables::build(&toolchain)?;
     let args = ["test", "--workspace", "--test", "transcripts", "--"];
     let mut cargo = crate::checks::cargo(&args);
-    cargo.args(TRANSCRIPTS);
+    cargo.arg(test);
     run_tests(cargo)
 }
 
-/// Runs the scenarios on each ground. `shared` says how a test finds the control plane and the executables.
-pub fn scenarios(filter: Option<&str>, shared: &dyn Fn(&mut Command)) -> Result<Counts> {
-    let mut counts = Counts::default();
+/// Runs the scenarios on a ground. `shared` says how a test finds the control plane and the executables.
+pub fn scenarios(
+    ground: Ground,
+    filter: Option<&str>,
+    shared: &dyn Fn(&mut Command),
+) -> Result<Counts> {
     let Some(toolchain) = toolchain("the scenarios on Windows nodes") else {
         return Ok(Counts::SKIPPED);
     };
     windows::Executables::build(&toolchain)?;
-    for ground in GROUNDS {
-        println!("\n=== Scenarios on the ground {}", ground.name());
-        let mut cargo = crate::checks::cargo(&["test", "--workspace", "--test", "scenarios", "--"]);
-        counts.add(skips::leave_out(ground, filter, &mut cargo)?);
-        cargo
-            .args(filter)
-            .env(GROUND, ground.name())
-            .env("RUST_TEST_THREADS", SCENARIO_THREADS);
-        shared(&mut cargo);
-        counts.add(run_tests(cargo)?);
-    }
+    println!("\n=== Scenarios on the ground {}", ground.name());
+    let mut cargo = crate::checks::cargo(&["test", "--workspace", "--test", "scenarios", "--"]);
+    let mut counts = skips::leave_out(ground, filter, &mut cargo)?;
+    cargo
+        .args(filter)
+        .env(GROUND, ground.name())
+        .env("RUST_TEST_THREADS", SCENARIO_THREADS);
+    shared(&mut cargo);
+    counts.add(run_tests(cargo)?);
     Ok(counts)
 }
 
