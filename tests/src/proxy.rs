@@ -235,7 +235,9 @@ async fn speaks(mut mood: watch::Receiver<Mood>) {
 
 async fn pass_on(head: http::request::Parts, body: Bytes, shared: &Shared) -> Answer {
     let label = label(&head);
-    let caught = label.as_ref().and_then(|label| note(shared, label));
+    let (number, caught) = label
+        .as_ref()
+        .map_or((None, None), |label| note(shared, label));
     if caught == Some(Side::Before) {
         shared.sprung.send_replace(true);
         std::future::pending::<()>().await;
@@ -269,6 +271,9 @@ async fn pass_on(head: http::request::Parts, body: Bytes, shared: &Shared) -> An
         shared.sprung.send_replace(true);
         return std::future::pending().await;
     }
+    if let Some(number) = number {
+        tokio::time::sleep(shared.view.holds_back(number)).await;
+    }
     let (mut head, body) = response.into_parts();
     head.headers.remove(http::header::TRANSFER_ENCODING);
     let body = if watches {
@@ -294,13 +299,15 @@ fn while_it_speaks(
     StreamBody::new(frames.boxed()).boxed_unsync()
 }
 
-/// Counts a write; on which side of it the agent is caught, if it is the one.
-fn note(shared: &Shared, label: &str) -> Option<Side> {
+/// Counts a write; how many there were before it, and on which side of it the agent is caught, if it is the one.
+fn note(shared: &Shared, label: &str) -> (Option<usize>, Option<Side>) {
     let mut writes = lock(&shared.writes);
+    let number = writes.seen.len();
     let before = writes.seen.iter().filter(|seen| *seen == label).count();
     writes.seen.push(label.to_owned());
-    let (trapped, after, side) = writes.trap.as_ref()?;
-    (trapped == label && *after == before).then_some(*side)
+    let trap = writes.trap.as_ref();
+    let caught = trap.filter(|(trapped, after, _)| trapped == label && *after == before);
+    (Some(number), caught.map(|(_, _, side)| *side))
 }
 
 /// What is written: `PATCH hcscontainers/status`, `POST events`. None where nothing of an object's lifecycle is.

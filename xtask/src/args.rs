@@ -106,12 +106,20 @@ pub enum Part {
     /// The agent killed at each point of each lifecycle; a filter is the name of a lifecycle, or that and a point's
     /// number. Only when asked for: it takes the better part of an hour.
     Faults,
+    /// Each perturbed view of each lifecycle; a filter as for faults. Only when asked for: it takes half an hour.
+    Views,
+    /// Random sequences of spec changes on real parts: 100, or as many as HCS_SEQUENCES says; a filter is the seed. Only
+    /// when asked for: it takes minutes.
+    Sequences,
 }
 
 impl Part {
     /// Takes too long for every run, or does not always come to its end.
     pub fn waits_to_be_asked_for(self) -> bool {
-        matches!(self, Self::Faults | Self::RealRunhcs)
+        matches!(
+            self,
+            Self::Faults | Self::Views | Self::Sequences | Self::RealRunhcs
+        )
     }
 }
 

@@ -19,6 +19,8 @@ const SCENARIO_THREADS: &str = "8";
 
 /// Says which lifecycle, or which point of one, is played.
 const FAULTS: &str = "HCS_FAULTS";
+/// Says which random sequences are played.
+const SEED: &str = "HCS_SEED";
 
 /// Where in the shared control plane's folder some tests have one of their own.
 const OWN: [&str; 2] = ["own", "chart"];
@@ -107,7 +109,11 @@ pub fn test(args: &args::Test) -> Result<ExitCode> {
         (Part::Scenarios, scenarios),
         (Part::Windows, windows::unit),
         (Part::Grounds, grounds),
-        (Part::Faults, faults),
+        (Part::Faults, |filter| faults("crash::", FAULTS, filter)),
+        (Part::Views, |filter| faults("views::", FAULTS, filter)),
+        (Part::Sequences, |filter| {
+            faults("sequences::", SEED, filter)
+        }),
         (Part::Transcripts, |_| {
             windows::transcripts(windows::TRANSCRIPT_OF_SIMULATOR)
         }),
@@ -213,12 +219,12 @@ fn real_runhcs(filter: Option<&str>) -> Result<Counts> {
     Ok(counts)
 }
 
-/// The agent killed at every point.
-fn faults(filter: Option<&str>) -> Result<Counts> {
+/// One of the programmes on real parts that take long: the module of its tests, and the variable that the filter is for.
+fn faults(module: &str, variable: &str, filter: Option<&str>) -> Result<Counts> {
     on_a_control_plane(|shared| {
-        let mut cargo = checks::cargo(&["test", "--workspace", "--test", "faults", "--"]);
+        let mut cargo = checks::cargo(&["test", "--workspace", "--test", "faults", module, "--"]);
         cargo.args(["--ignored", "--nocapture"]);
-        cargo.envs(filter.map(|filter| (FAULTS, filter)));
+        cargo.envs(filter.map(|filter| (variable, filter)));
         shared(&mut cargo);
         run_tests(cargo)
     })

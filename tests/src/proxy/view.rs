@@ -27,6 +27,8 @@ pub enum Perturbation {
     Frozen(usize),
     /// From this one on the watch stands still for a while; then it has expired, and what was in between is never seen.
     Broken(usize),
+    /// The watch tells of what this write did, and only a while later the agent gets its answer.
+    Overtaken(usize),
     /// With this one told, the agent has to be restarted. The next one's list is from so many changes ago, and what came
     /// since follows a while later.
     Older(usize, usize),
@@ -66,6 +68,16 @@ impl View {
     /// Whether the perturbation has come to be; for one from the past, whether the agent is to be restarted.
     pub fn is_perturbed(&self) -> bool {
         lock(&self.0).done
+    }
+
+    /// How long the agent waits for the answer to a write that the API server has done, of which there were so many before.
+    pub(super) fn holds_back(&self, number: usize) -> Duration {
+        let mut inner = lock(&self.0);
+        if inner.perturbation != Perturbation::Overtaken(number) || inner.done {
+            return Duration::ZERO;
+        }
+        inner.done = true;
+        BEHIND
     }
 
     /// An answer that is not the API server's.

@@ -7,15 +7,15 @@ use futures::StreamExt as _;
 use hcs_tests::{ControlPlane, Result};
 
 use super::lifecycles::{LIFECYCLES, Lifecycle};
-use super::lives::{Lived, play};
+use super::lives::{Lived, Manner, play};
 use super::points::Point;
 use super::snapshot::difference;
 
 /// Lives at once: they wait more than they work.
 const AT_ONCE: usize = 6;
-/// How often a point that was not reached is tried: whether a slow step is reported on its way is a matter of a moment.
-/// And one after which all came to rest too late: what is late each time is late by itself, not by what else the machine
-/// had to do.
+/// How often a point that was not reached is tried. What a run has more than another is the report of a step that took
+/// over a second, so it is slow from the second time on. And so often one after which all came to rest too late: what is
+/// late each time is late by itself, not by what else the machine had to do.
 const TRIES: usize = 3;
 /// After its death and with the next agent, all is at rest so much later than it would have been.
 pub const CALM: Duration = Duration::from_secs(5);
@@ -62,9 +62,13 @@ fn compared(without: &Lived, with: &Lived) -> (Vec<String>, Duration) {
 
 async fn die_at(lifecycle: &Lifecycle, without: &Lived, point: &Point, calm: Duration) -> Death {
     let mut death = Death::default();
+    let mut manner = Manner::Plain;
     for _ in 0..TRIES {
-        let with = match play(lifecycle, Some(point), false).await {
-            Ok(with) if !with.died => continue,
+        let with = match play(lifecycle, Some(point), manner).await {
+            Ok(with) if !with.died => {
+                manner = Manner::Slow;
+                continue;
+            }
             Ok(with) => with,
             Err(error) => {
                 death.failures.push(format!("{error:?}"));
@@ -72,6 +76,12 @@ async fn die_at(lifecycle: &Lifecycle, without: &Lived, point: &Point, calm: Dur
             }
         };
         let (differences, late) = compared(without, &with);
+        // A slow life is busy for longer, with a death or without.
+        let late = if manner == Manner::Slow {
+            Duration::ZERO
+        } else {
+            late
+        };
         death.late = if death.reached {
             death.late.min(late)
         } else {
@@ -107,8 +117,10 @@ async fn die_everywhere(
     calm: Duration,
 ) -> Result<Deaths> {
     // The traced one is slower, which may bring writes that are not there otherwise; of it only the files count.
-    let (without, traced) =
-        futures::try_join!(play(lifecycle, None, false), play(lifecycle, None, true))?;
+    let (without, traced) = futures::try_join!(
+        play(lifecycle, None, Manner::Plain),
+        play(lifecycle, None, Manner::Traced)
+    )?;
     let is_file = |point: &&Point| matches!(point, Point::File(..));
     let files = traced.points.iter().filter(is_file);
     let all = without.points.iter().chain(files);

@@ -8,7 +8,7 @@ use hcs_tests::live::observed;
 use hcs_tests::proxy::Perturbation;
 use hcs_tests::tracer::Tracing;
 use hcs_tests::{Error, Live, Node, NodeOptions, PATIENCE, Result, Scenario};
-use runhcs_sim::{Action, Fault};
+use runhcs_sim::{Action, Fault, Point as At};
 use tokio::time::{Instant, sleep};
 
 use super::lifecycles::Lifecycle;
@@ -20,6 +20,8 @@ const LOOK: Duration = Duration::from_millis(40);
 /// So long nothing must change, be called or be written: a list and more, after which a write that is to be caught would
 /// have come.
 const REST: Duration = Duration::from_millis(1200);
+/// The agent reports what takes longer than a second.
+const SLOW_MS: u64 = 1100;
 /// The fault that holds a call counts under this name.
 const FAULT: &str = "crash";
 
@@ -55,8 +57,19 @@ struct Life<'a> {
     died_at: Option<Instant>,
 }
 
-/// Plays a lifecycle; the agent dies at the point, if one is given. Without one it is traced or not.
-pub async fn play(lifecycle: &Lifecycle, point: Option<&Point>, traced: bool) -> Result<Lived> {
+/// How a life is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// As it goes.
+    Plain,
+    /// The changes of the agent's files are noted.
+    Traced,
+    /// Each call of runhcs takes longer than the agent waits before it reports what is under way.
+    Slow,
+}
+
+/// Plays a lifecycle; the agent dies at the point, if one is given.
+pub async fn play(lifecycle: &Lifecycle, point: Option<&Point>, manner: Manner) -> Result<Lived> {
     let scenario = Scenario::named("crash").await?;
     let target = match point {
         Some(Point::File(label, number)) => Some((label.clone(), *number)),
@@ -64,7 +77,7 @@ pub async fn play(lifecycle: &Lifecycle, point: Option<&Point>, traced: bool) ->
     };
     let options = NodeOptions {
         proxied: true,
-        tracing: (traced || target.is_some()).then_some(Tracing { target }),
+        tracing: (manner == Manner::Traced || target.is_some()).then_some(Tracing { target }),
         relist_interval: Duration::from_secs(1),
         ..NodeOptions::default()
     };
@@ -77,6 +90,11 @@ pub async fn play(lifecycle: &Lifecycle, point: Option<&Point>, traced: bool) ->
         gate: node.dir().join("gate"),
         died_at: None,
     };
+    if manner == Manner::Slow {
+        let mut slow = Fault::new("", At::Begin, Action::Delay { ms: SLOW_MS });
+        slow.verb = None;
+        node.sim().inject(slow.of_id("hc-*")).unwrap();
+    }
     life.sets_the_trap();
     let web = scenario.create((lifecycle.object)(&node)).await?;
     life.comes_to(&web, Some(lifecycle.first)).await?;
@@ -91,7 +109,7 @@ pub async fn play(lifecycle: &Lifecycle, point: Option<&Point>, traced: bool) ->
     life.lived.points = writes(&node);
     life.lived.points.extend(calls(&node));
     life.lived.points.extend(views(&node));
-    if traced {
+    if manner == Manner::Traced {
         // Its account is whole once it has ended.
         node.agent().kill();
         life.lived.points.extend(files(&node));

@@ -8,5 +8,6 @@ mod crash;
 mod lifecycles;
 mod lives;
 mod points;
+mod sequences;
 mod snapshot;
 mod views;

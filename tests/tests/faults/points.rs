@@ -30,7 +30,8 @@ pub enum Point {
     View(Perturbation),
 }
 
-/// The perturbed views of each change: late, with a gap, and from before this change, before two, and before all.
+/// The perturbed views of each change: late, with a gap, and from before this change, before two, and before all; and of
+/// each write, that the watch tells of it before its answer does.
 pub fn views(node: &Node) -> impl Iterator<Item = Point> {
     let of_change = |at: usize| {
         let older = BTreeSet::from([1, 2.min(at + 1), at + 1]).into_iter();
@@ -38,7 +39,9 @@ pub fn views(node: &Node) -> impl Iterator<Item = Point> {
         let late = [Perturbation::Frozen(at), Perturbation::Broken(at)];
         late.into_iter().chain(older).map(Point::View)
     };
-    (0..node.proxy().view().changes()).flat_map(of_change)
+    let overtaken = (0..node.proxy().writes().len()).map(Perturbation::Overtaken);
+    let changes = (0..node.proxy().view().changes()).flat_map(of_change);
+    changes.chain(overtaken.map(Point::View))
 }
 
 /// The changes of files that a traced agent has made.

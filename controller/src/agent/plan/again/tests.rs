@@ -83,11 +83,23 @@ fn ending(exit_code: Option<u32>, absent: bool, boot_id: &str, second: i64) -> E
 #[test]
 fn ends_are_told_apart_by_their_cause() {
     let settings = RestartSettings::default();
-    let cases: [(&str, Prepare, Ending, Cause); 6] = [
+    let cases: [(&str, Prepare, Ending, Cause); 8] = [
         (
             "by itself",
             Box::new(|_| ()),
             ending(Some(3), false, "boot", 9),
+            Cause::Guest,
+        ),
+        (
+            "by itself, and removed since",
+            Box::new(|_| ()),
+            ending(Some(3), true, "boot", 9),
+            Cause::Guest,
+        ),
+        (
+            "by itself, unseen",
+            Box::new(|_| ()),
+            ending(None, false, "boot", 9),
             Cause::Guest,
         ),
         (
@@ -140,6 +152,27 @@ fn ends_are_told_apart_by_their_cause() {
         assert_eq!(r.ended.as_ref().unwrap().cause, cause, "{name}");
         assert_eq!(r.failures > 0, cause.is_charged(), "{name}");
         assert_eq!(r.retry_after.is_some(), cause.is_charged(), "{name}");
+    }
+}
+
+#[test]
+fn an_end_by_the_agent_makes_the_container_due_and_no_other_end_takes_that_back() {
+    let settings = RestartSettings::default();
+    for (stopped, before, after) in [
+        (true, false, true),
+        (true, true, true),
+        (false, true, true),
+        (false, false, false),
+    ] {
+        let mut r = record_of(Observed::Running);
+        r.rearm = before;
+        r.stop = stopped.then(|| Stop {
+            signaled_at: at(1),
+            told: true,
+            forced: false,
+        });
+        account_end(&mut r, &settings, &ending(Some(1), false, "boot", 9));
+        assert_eq!(r.rearm, after, "stopped: {stopped}, due before: {before}");
     }
 }
 
