@@ -61,18 +61,15 @@ fn prepare(data: &Path) -> anyhow::Result<fs::File> {
     let path = data.join("agent.lock");
     let lock = fs::File::options().create(true).append(true).open(&path);
     let lock = lock.with_context(|| format!("failed to open {}", path.display()))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(fs::TryLockError::WouldBlock) => {
-            bail!(
-                "--data-dir: another agent works in {}; stop it first",
-                data.display()
-            )
-        }
-        Err(fs::TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("failed to lock {}", path.display()))
-        }
+    let locked =
+        platform::lock(&lock).with_context(|| format!("failed to lock {}", path.display()))?;
+    if !locked {
+        bail!(
+            "--data-dir: another agent works in {}; stop it first",
+            data.display()
+        );
     }
+    Ok(lock)
 }
 
 async fn serve(settings: AgentSettings, kubeconfig: Option<&Path>) -> anyhow::Result<()> {

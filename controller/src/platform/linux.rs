@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 use rustix::ioctl::{Updater, ioctl, opcode};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -188,6 +189,16 @@ pub fn os_build() -> String {
     words.join(" ")
 }
 
+/// By a lock of the process and not of the open file: a child has its parent's open files until it becomes runhcs, and
+/// must not keep the next agent out if this one is killed before that.
+pub fn lock(file: &fs::File) -> io::Result<bool> {
+    match fcntl_lock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(Errno::AGAIN | Errno::ACCESS) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 pub fn create_private_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
@@ -205,4 +216,30 @@ pub fn distrust(path: &Path) -> io::Result<Option<Distrust>> {
     } else {
         None
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use rustix::io::{FdFlags, fcntl_setfd};
+
+    use super::*;
+
+    #[test]
+    fn a_child_that_was_about_to_become_runhcs_does_not_keep_the_next_agent_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.lock");
+        let open = || fs::File::options().create(true).append(true).open(&path);
+        let file = open().unwrap();
+        assert!(lock(&file).unwrap());
+        // So the child has it for longer than between fork and exec.
+        fcntl_setfd(&file, FdFlags::empty()).unwrap();
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        drop(file);
+        let is_free = lock(&open().unwrap()).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(is_free);
+    }
 }

@@ -12,6 +12,7 @@ use linux as imp;
 #[cfg(windows)]
 use windows as imp;
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -78,6 +79,12 @@ pub fn boot_id() -> io::Result<String> {
 /// Version, build and revision of the system, such as `10.0.20348.2700`.
 pub fn os_build() -> String {
     imp::os_build()
+}
+
+/// Locks a file for this process until it is closed here, or the process ends; false if another process has it. Open it once:
+/// closing any handle of it may give the lock up.
+pub fn lock(file: &File) -> io::Result<bool> {
+    imp::lock(file)
 }
 
 /// Makes a folder that only the system and its administrators can write to.

@@ -1,5 +1,6 @@
 //! Windows: process handles, the registry, access control lists, the event log, services.
 
+use std::fs::{File, TryLockError};
 use std::io;
 
 use windows_sys::Win32::Foundation::FILETIME;
@@ -18,6 +19,15 @@ pub use service_main::serve;
 
 /// The system's heap is one for all threads.
 pub fn keep_heap_small() {}
+
+/// Windows hands a child only the handles that it is meant to have.
+pub fn lock(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
 
 pub fn os_build() -> String {
     let version = windows_version::OsVersion::current();

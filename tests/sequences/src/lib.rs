@@ -290,3 +290,29 @@ fn without_past(mut config: Value) -> Value {
     }
     config
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(name: &str, uid: &str, changed: u8, attempt: u8, phase: &str) -> String {
+        let status = json!({
+            "phase": phase, "attempt": attempt, "restartCount": attempt,
+            "conditions": [{"type": "Ready", "status": "True", "reason": "Ready", "message": uid}],
+        });
+        let config = json!({
+            "process": {"env": [format!("CHANGED={changed}")], "consoleSize": {"width": attempt}},
+            "windows": {"layerFolders": ["/layers/base", format!("/layers/{name}")]},
+            "annotations": {"attempt": attempt},
+        });
+        view(&status, &[("running".to_owned(), config)], name, uid)
+    }
+
+    #[test]
+    fn a_view_has_what_an_object_has_come_to_and_nothing_of_its_past_or_its_name() {
+        let fresh = seen("api-1", "u-1", 1, 1, "Running");
+        assert_eq!(seen("web-1", "u-2", 1, 7, "Running"), fresh);
+        assert_ne!(seen("web-1", "u-2", 2, 1, "Running"), fresh);
+        assert_ne!(seen("web-1", "u-2", 1, 1, "Paused"), fresh);
+    }
+}

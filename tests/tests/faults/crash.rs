@@ -17,7 +17,8 @@ const AT_ONCE: usize = 6;
 /// over a second, so it is slow from the second time on. And so often one after which all came to rest too late: what is
 /// late each time is late by itself, not by what else the machine had to do.
 const TRIES: usize = 3;
-/// After its death and with the next agent, all is at rest so much later than it would have been.
+/// After its death and with the next agent, all is at rest so much later than it would have been at most, beside the time
+/// in which something waited for a processor.
 pub const CALM: Duration = Duration::from_secs(5);
 /// A run of all tests plays one in so many points of the first lifecycle, and says nothing of time on a machine that
 /// may be busy.
@@ -41,20 +42,24 @@ struct Deaths {
 struct Death {
     reached: bool,
     failures: Vec<String>,
-    late: Duration,
+    /// How much later all came to rest, and without the time in which something waited for a processor.
+    late: (Duration, Duration),
 }
 
-/// What a death changed that it must not, and how much later all came to rest.
-fn compared(without: &Lived, with: &Lived) -> (Vec<String>, Duration) {
+/// What a death changed that it must not, and how much later all came to rest: in all, and without the time in which
+/// something waited for a processor.
+fn compared(without: &Lived, with: &Lived) -> (Vec<String>, (Duration, Duration)) {
     let mut found = Vec::new();
-    let mut late = Duration::ZERO;
+    let mut late = <(Duration, Duration)>::default();
     for (step, (before, after)) in without.moves.iter().zip(&with.moves).enumerate() {
         if before.world != after.world {
             let lines = difference(&before.world, &after.world).join("\n  ");
             found.push(format!("after move {step}:\n  {lines}"));
         }
         if after.died {
-            late = late.max(after.busy.saturating_sub(before.busy));
+            let later = after.busy.saturating_sub(before.busy);
+            late.0 = late.0.max(later);
+            late.1 = late.1.max(later.saturating_sub(after.starved));
         }
     }
     (found, late)
@@ -78,23 +83,23 @@ async fn die_at(lifecycle: &Lifecycle, without: &Lived, point: &Point, calm: Dur
         let (differences, late) = compared(without, &with);
         // A slow life is busy for longer, with a death or without.
         let late = if manner == Manner::Slow {
-            Duration::ZERO
+            Default::default()
         } else {
             late
         };
         death.late = if death.reached {
-            death.late.min(late)
+            (death.late.0.min(late.0), death.late.1.min(late.1))
         } else {
             late
         };
         death.reached = true;
         death.failures = differences;
-        if death.late <= calm || !death.failures.is_empty() {
+        if death.late.1 <= calm || !death.failures.is_empty() {
             return death;
         }
     }
-    if death.late > calm {
-        let late = death.late;
+    if death.late.1 > calm {
+        let late = death.late.1;
         let late = format!("at rest {late:?} later than without a death, or more, {TRIES} times");
         death.failures.push(late);
     }
@@ -142,9 +147,9 @@ async fn die_everywhere(
     let mut lives = futures::stream::iter(lives).buffer_unordered(AT_ONCE);
     while let Some((name, death)) = lives.next().await {
         deaths.played += 1;
-        if death.late > deaths.slowest {
-            println!("{name}: at rest {:.1} s later", death.late.as_secs_f64());
-            deaths.slowest = death.late;
+        if death.late.0 > deaths.slowest {
+            println!("{name}: at rest {:.1} s later", death.late.0.as_secs_f64());
+            deaths.slowest = death.late.0;
         }
         if !death.reached && death.failures.is_empty() {
             println!("{name}: not reached");

@@ -11,7 +11,7 @@ use hcs_tests::{Error, Live, Node, NodeOptions, PATIENCE, Result, Scenario};
 use runhcs_sim::{Action, Fault, Point as At};
 use tokio::time::{Instant, sleep};
 
-use super::lifecycles::Lifecycle;
+use super::lifecycles::{Lifecycle, Move};
 use super::points::{Point, calls, count_shims, files, views, writes};
 use super::snapshot::snapshot;
 
@@ -44,8 +44,33 @@ pub struct After {
     /// How long the agent was busy with it: to its last effect, from the move on or, where an agent died in it, from that
     /// death on.
     pub busy: Duration,
+    /// How much of that something on this machine waited for a processor.
+    pub starved: Duration,
     /// Whether one died in it.
     pub died: bool,
+}
+
+/// A moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Moment {
+    at: Instant,
+    /// How long until then something on this machine has waited for a processor; zero where Linux does not tell.
+    starved: Duration,
+}
+
+impl Moment {
+    fn now() -> Self {
+        let pressure = std::fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
+        let total = pressure
+            .lines()
+            .next()
+            .and_then(|some| some.rsplit_once("total="));
+        let microseconds = total.and_then(|(_, total)| total.parse().ok());
+        Self {
+            at: Instant::now(),
+            starved: Duration::from_micros(microseconds.unwrap_or_default()),
+        }
+    }
 }
 
 struct Life<'a> {
@@ -54,7 +79,9 @@ struct Life<'a> {
     point: Option<&'a Point>,
     lived: Lived,
     gate: PathBuf,
-    died_at: Option<Instant>,
+    died_at: Option<Moment>,
+    /// The container that has to be over before a phase counts, as the one after it has the same.
+    over: Option<String>,
 }
 
 /// How a life is.
@@ -89,6 +116,7 @@ pub async fn play(lifecycle: &Lifecycle, point: Option<&Point>, manner: Manner) 
         lived: Lived::default(),
         gate: node.dir().join("gate"),
         died_at: None,
+        over: None,
     };
     if manner == Manner::Slow {
         let mut slow = Fault::new("", At::Begin, Action::Delay { ms: SLOW_MS });
@@ -99,6 +127,10 @@ pub async fn play(lifecycle: &Lifecycle, point: Option<&Point>, manner: Manner) 
     let web = scenario.create((lifecycle.object)(&node)).await?;
     life.comes_to(&web, Some(lifecycle.first)).await?;
     for (step, phase) in lifecycle.moves {
+        life.over = match (step, phase) {
+            (Move::Ends, Some(Phase::Running)) => web.status().await?.container_id,
+            _ => None,
+        };
         step.make(&node, &web).await?;
         life.comes_to(&web, *phase).await?;
     }
@@ -165,7 +197,7 @@ impl Life<'_> {
             };
         }
         self.lived.died = true;
-        self.died_at = Some(Instant::now());
+        self.died_at = Some(Moment::now());
         if matches!(self.point, Some(Point::View(view)) if !matches!(view, Perturbation::Older(..)))
         {
             return Ok(());
@@ -179,7 +211,7 @@ impl Life<'_> {
 
     /// Waits until the object is in a phase, or gone, and all is at rest.
     async fn comes_to(&mut self, web: &Live, phase: Option<Phase>) -> Result {
-        let begun = Instant::now();
+        let begun = Moment::now();
         self.died_at = None;
         let mut last = (String::new(), begun);
         loop {
@@ -189,25 +221,30 @@ impl Life<'_> {
             let object = object.map_err(Error::api("read the object"))?;
             // Asked before the look: what goes in between is seen to have changed.
             let there = match phase {
-                Some(phase) => object.as_ref().is_some_and(|object| is_at(object, phase)),
+                Some(phase) => object.as_ref().is_some_and(|object| {
+                    let status = object.status.as_ref();
+                    let id = status.and_then(|status| status.container_id.as_ref());
+                    is_at(object, phase) && (self.over.is_none() || self.over.as_ref() != id)
+                }),
                 None => object.is_none() && self.is_empty()?,
             };
             let seen = snapshot(self.node, web, object.as_ref());
             let done = format!("{seen}\n{}", self.effects());
             if done != last.0 {
-                last = (done, Instant::now());
+                last = (done, Moment::now());
             }
-            if there && last.1.elapsed() > REST {
+            if there && last.1.at.elapsed() > REST {
                 let died = self.died_at;
                 let since = died.map_or(begun, |died| died.max(begun));
                 self.lived.moves.push(After {
                     world: seen,
-                    busy: last.1.saturating_duration_since(since),
+                    busy: last.1.at.saturating_duration_since(since.at),
+                    starved: last.1.starved.saturating_sub(since.starved),
                     died: died.is_some(),
                 });
                 return Ok(());
             }
-            if begun.elapsed() > PATIENCE {
+            if begun.at.elapsed() > PATIENCE {
                 return Err(self.unexpected(format!("{phase:?} and at rest; last seen:\n{seen}")));
             }
             sleep(LOOK).await;
