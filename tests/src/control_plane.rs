@@ -49,17 +49,17 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// The control plane that all scenarios of this process share: started by the first that asks,
-    /// or the one whose folder [`SHARED`] names. It ends with the process.
+    /// The control plane that all scenarios of this process share, with the project installed on it: started by the
+    /// first that asks, or the one whose folder [`SHARED`] names. It ends with the process.
     pub async fn shared() -> Result<Arc<Self>> {
         static CONTROL_PLANE: OnceCell<Arc<ControlPlane>> = OnceCell::const_new();
         let start = || async {
-            let control_plane = match std::env::var_os(SHARED) {
-                Some(dir) => Self::attach(Path::new(&dir))?,
-                None => Self::start(&fresh_run_folder()?).await?,
-            };
+            if let Some(dir) = std::env::var_os(SHARED) {
+                return Ok::<_, Error>(Arc::new(Self::attach(Path::new(&dir))?));
+            }
+            let control_plane = Self::start(&fresh_run_folder()?).await?;
             control_plane.install().await?;
-            Ok::<_, Error>(Arc::new(control_plane))
+            Ok(Arc::new(control_plane))
         };
         CONTROL_PLANE.get_or_try_init(start).await.cloned()
     }

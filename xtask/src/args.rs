@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Development commands of hcs-operator.
 #[derive(Parser)]
@@ -78,7 +78,7 @@ pub struct Test {
 }
 
 /// A part of `test`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Part {
     /// rustfmt.
     Fmt,
@@ -113,7 +113,34 @@ pub enum Part {
     Sequences,
 }
 
+impl Test {
+    /// Whether a part is among those asked for.
+    pub fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    /// Whether a part that is wanted is run, rather than waited for until it is asked for by name.
+    pub fn runs(&self, part: Part) -> bool {
+        !self.only.is_empty() || !part.waits_to_be_asked_for()
+    }
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.to_possible_value();
+        f.write_str(name.as_ref().map_or("", |name| name.get_name()))
+    }
+}
+
 impl Part {
+    /// Runs Windows programs.
+    pub fn is_windows(self) -> bool {
+        matches!(
+            self,
+            Self::Windows | Self::Grounds | Self::Transcripts | Self::RealRunhcs
+        )
+    }
+
     /// Takes too long for every run, or does not always come to its end.
     pub fn waits_to_be_asked_for(self) -> bool {
         matches!(

@@ -3,7 +3,7 @@
 
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -11,8 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 static ASKED_TO_END: AtomicBool = AtomicBool::new(false);
 
-/// The process group that tests run in, while they do.
-static TESTS: Mutex<Option<Pid>> = Mutex::new(None);
+/// The process groups that tests run in, while they do.
+static TESTS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// Watches for both signals from now on.
 pub fn watch() -> Result<()> {
@@ -57,8 +57,7 @@ pub fn spawn(command: &mut Command) -> Result<Child> {
     let child = command
         .spawn()
         .with_context(|| format!("failed to start {command:?}"))?;
-    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    *TESTS.lock().unwrap_or_else(PoisonError::into_inner) = group;
+    tests().extend(group(&child));
     // The signal may have come before the group was known.
     if ASKED_TO_END.load(Ordering::SeqCst) {
         end_tests();
@@ -67,12 +66,21 @@ pub fn spawn(command: &mut Command) -> Result<Child> {
 }
 
 /// Forgets the group of [`spawn`]; say it before its child is waited for, after which its number may be another's.
-pub fn ending() {
-    *TESTS.lock().unwrap_or_else(PoisonError::into_inner) = None;
+pub fn ending(child: &Child) {
+    let group = group(child);
+    tests().retain(|known| Some(*known) != group);
+}
+
+fn tests() -> MutexGuard<'static, Vec<Pid>> {
+    TESTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn group(child: &Child) -> Option<Pid> {
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
 }
 
 fn end_tests() {
-    if let Some(group) = *TESTS.lock().unwrap_or_else(PoisonError::into_inner) {
-        let _ = kill_process_group(group, Signal::TERM);
+    for group in tests().iter() {
+        let _ = kill_process_group(*group, Signal::TERM);
     }
 }

@@ -1,109 +1,83 @@
 //! `cargo xtask test`: every check and every test, in an order in which the cheap ones fail first, and one line at the
 //! end that counts them all.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, ExitCode, Stdio};
+mod counts;
+mod run;
+mod scenarios;
+
+use std::io::Write;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use hcs_tests::binaries::{self, Workspace};
-use hcs_tests::{ControlPlane, Ground, control_plane, helm};
-use runhcs_sim::SimNode;
 
+pub use self::counts::Counts;
+pub use self::run::run_tests;
 use crate::args::{self, Part};
 use crate::checks::{self, Check};
-use crate::{interrupt, skips, stack, windows};
+use crate::{interrupt, windows};
 
-/// Scenarios mostly wait: more of them at once than there are processors.
-const SCENARIO_THREADS: &str = "8";
+/// Runs the tests of a part that have a text in their names.
+type Tests = fn(Option<&str>) -> Result<Counts>;
 
-/// Says which lifecycle, or which point of one, is played.
-const FAULTS: &str = "HCS_FAULTS";
-/// Says which random sequences are played.
-const SEED: &str = "HCS_SEED";
+/// What needs more than the tests themselves. Most of it waits for something most of the time, so that the lines run
+/// side by side; the parts of a line run one after the other.
+const LINES: [&[(Part, Tests)]; 3] = [
+    &[
+        (Part::Scenarios, scenarios::on_linux),
+        (Part::Faults, scenarios::deaths),
+        (Part::Views, scenarios::views),
+        (Part::Sequences, scenarios::sequences),
+    ],
+    &[
+        (Part::Windows, windows::unit),
+        (Part::Grounds, scenarios::on_windows),
+    ],
+    &[
+        (Part::Transcripts, |_| {
+            windows::transcripts(windows::TRANSCRIPT_OF_SIMULATOR)
+        }),
+        (Part::RealRunhcs, scenarios::real_runhcs),
+    ],
+];
 
-/// Where in the shared control plane's folder some tests have one of their own.
-const OWN: [&str; 2] = ["own", "chart"];
-
-/// How many tests passed, failed and were skipped. A check that failed counts as a failed test.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
-    passed: u64,
-    failed: u64,
-    skipped: u64,
+/// What became of the parts.
+#[derive(Default)]
+struct Found {
+    counts: Counts,
+    failures: Vec<Part>,
 }
 
-impl Counts {
-    const FAILED: Self = Self {
-        passed: 0,
-        failed: 1,
-        skipped: 0,
-    };
-    /// One that was skipped.
-    pub const SKIPPED: Self = Self::skipped(1);
-
-    /// So many that were skipped.
-    pub const fn skipped(skipped: u64) -> Self {
-        Self {
-            passed: 0,
-            failed: 0,
-            skipped,
+impl Found {
+    fn add(&mut self, part: Part, result: Result<Counts>) {
+        let counts = result.unwrap_or_else(|error| {
+            eprintln!("{part:?} failed: {error:#}");
+            Counts::FAILED
+        });
+        if counts.failed > 0 {
+            self.failures.push(part);
         }
+        self.counts.add(counts);
     }
 
-    /// Adds others.
-    pub fn add(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-        self.skipped += other.skipped;
-    }
-
-    /// From a closing line of Rust's test runner:
-    /// `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s`.
-    fn from_line(line: &str) -> Option<Self> {
-        let (_, counts) = line
-            .trim()
-            .strip_prefix("test result: ")?
-            .split_once(". ")?;
-        let mut found = Self::default();
-        for part in counts.split("; ") {
-            let (number, what) = part.split_once(' ')?;
-            match (number.parse(), what) {
-                (Ok(number), "passed") => found.passed = number,
-                (Ok(number), "failed") => found.failed = number,
-                (Ok(number), "ignored") => found.skipped = number,
-                _ => {}
-            }
-        }
-        Some(found)
+    fn extend(&mut self, others: Self) {
+        self.counts.add(others.counts);
+        self.failures.extend(others.failures);
     }
 }
 
 /// Runs the parts asked for. Fails if anything failed.
 pub fn test(args: &args::Test) -> Result<ExitCode> {
     let started = Instant::now();
-    let wanted = |part: Part| args.only.is_empty() || args.only.contains(&part);
     interrupt::watch()?;
-    let mut counts = Counts::default();
-    let mut failures = Vec::new();
+    let mut found = Found::default();
     for (part, check) in checks::all() {
-        if !wanted(part) {
-            continue;
-        }
-        interrupt::go_on()?;
-        match announced(&format!("{part:?}"), check) {
-            Ok(Check::Passed) => {}
-            Ok(Check::Skipped(why)) => {
-                eprintln!("\n!!! {why}\n");
-                counts.add(Counts::SKIPPED);
-            }
-            Err(error) => {
-                eprintln!("{part:?} failed: {error:#}");
-                failures.push(format!("{part:?}"));
-                counts.add(Counts::FAILED);
-            }
+        if args.wants(part) {
+            interrupt::go_on()?;
+            found.add(part, announced(part, || checked(check)));
         }
     }
+<<<<<<< HEAD
     for (part, tests) in [
         (Part::Unit, unit as fn(_) -> _),
         (Part::Scenarios, scenarios),
@@ -128,40 +102,89 @@ pub fn test(args: &args::Test) -> Result<ExitCode> {
             counts.add(Counts::SKIPPED);
             continue;
         }
+=======
+    if args.wants(Part::Unit) {
         interrupt::go_on()?;
-        match announced(&format!("{part:?}"), || tests(args.filter.as_deref())) {
-            Ok(found) => {
-                if found.failed > 0 {
-                    failures.push(format!("{part:?}"));
-                }
-                counts.add(found);
-            }
-            Err(error) => {
-                eprintln!("{part:?} failed: {error:#}");
-                failures.push(format!("{part:?}"));
-                counts.add(Counts::FAILED);
-            }
-        }
+        let unit = announced(Part::Unit, || unit(args.filter.as_deref()));
+        found.add(Part::Unit, unit);
     }
-    if !failures.is_empty() {
-        println!("\nFailed: {}", failures.join(", "));
+    found.extend(lines(args)?);
+    if !found.failures.is_empty() {
+        let names: Vec<_> = found.failures.iter().map(Part::to_string).collect();
+        println!("\nFailed: {}", names.join(", "));
     }
     println!("\nAll of it took {} s.", started.elapsed().as_secs());
     println!(
         "{} passed, {} failed, {} skipped",
-        counts.passed, counts.failed, counts.skipped
+        found.counts.passed, found.counts.failed, found.counts.skipped
     );
     std::io::stdout()
         .flush()
         .context("failed to write the result")?;
-    Ok(if failures.is_empty() {
+    Ok(if found.failures.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
 }
 
-fn announced<T>(what: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+/// A check counts only when it fails, or cannot be made.
+fn checked(check: fn() -> Result<Check>) -> Result<Counts> {
+    Ok(match check()? {
+        Check::Passed => Counts::default(),
+        Check::Skipped(why) => {
+            eprintln!("\n!!! {why}\n");
+            Counts::SKIPPED
+        }
+    })
+}
+
+/// The parts of [`LINES`].
+fn lines(args: &args::Test) -> Result<Found> {
+    let mut found = Found::default();
+    let mut wanted = LINES.map(<[_]>::to_vec);
+    for line in &mut wanted {
+        line.retain(|(part, _)| args.wants(*part));
+        for (part, _) in line.extract_if(.., |(part, _)| !args.runs(*part)) {
+            println!("\n!!! SKIPPED, not run unless asked for: cargo xtask test --only {part}");
+            found.counts.add(Counts::SKIPPED);
+        }
+    }
+    let parts = || wanted.iter().flatten().map(|(part, _)| *part);
+    if parts().count() == 0 {
+        return Ok(found);
+    }
+    interrupt::go_on()?;
+    said("Build", || {
+        scenarios::build()?;
+        if parts().any(Part::is_windows) {
+            windows::build()?;
+        }
+        Ok::<_, anyhow::Error>(())
+    })?;
+    let run = |line: Vec<(Part, Tests)>| {
+        move || {
+            let mut found = Found::default();
+            for (part, tests) in line {
+                let filter = args.filter.as_deref();
+                let run = || interrupt::go_on().and_then(|()| tests(filter));
+                found.add(part, announced(part, run));
+            }
+            found
+        }
+    };
+    for line in run::side_by_side(wanted.into_iter().map(run).collect()) {
+        found.extend(line);
+    }
+    Ok(found)
+}
+
+fn announced<T>(part: Part, run: impl FnOnce() -> T) -> T {
+    said(&part.to_string(), run)
+}
+
+/// Does something, and says so, and how long it took.
+fn said<T>(what: &str, run: impl FnOnce() -> T) -> T {
     println!("\n=== {what}");
     let started = Instant::now();
     let result = run();
@@ -181,6 +204,7 @@ fn unit(filter: Option<&str>) -> Result<Counts> {
     }
     Ok(counts)
 }
+<<<<<<< HEAD
 
 /// The integration tests: the scenarios, and the others.
 fn scenarios(filter: Option<&str>) -> Result<Counts> {
@@ -339,3 +363,4 @@ mod tests {
         }
     }
 }
+=======

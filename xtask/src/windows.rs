@@ -21,7 +21,19 @@ pub const TRANSCRIPT_OF_RUNHCS: &str = "the_real_runhcs_says_what_is_recorded";
 /// The test in which the simulator built for Windows does.
 pub const TRANSCRIPT_OF_SIMULATOR: &str = "the_simulator_built_for_windows_says";
 
-/// Builds for Windows, and runs the unit tests under wine.
+/// Builds for Windows what all parts of this module run, and the machine that they run on: minutes the first time.
+pub fn build() -> Result<()> {
+    let Some(toolchain) = toolchain("the Windows build") else {
+        return Ok(());
+    };
+    windows::Executables::build(&toolchain)?;
+    windows::runhcs()?;
+    let dir = tempfile::tempdir().context("failed to make a temporary folder")?;
+    windows::Prefix::new(&toolchain, &dir.path().join("wine"))?;
+    Ok(())
+}
+
+/// Runs the unit tests under wine.
 pub fn unit(filter: Option<&str>) -> Result<Counts> {
     let Some(toolchain) = toolchain("the Windows build and its unit tests") else {
         return Ok(Counts::SKIPPED);

@@ -1,0 +1,110 @@
+//! Test runners as processes: what they print, what they count, and several of them side by side.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use anyhow::{Context, Result};
+
+use super::counts::Counts;
+use crate::interrupt;
+
+/// The line after which Rust's test runner tells what the failed tests printed, test by test.
+const TALE_OF_FAILURES: &str = "failures:";
+
+/// Runs cargo test, shows what it prints, and sums up the closing lines of all its runners. A run that fails without a
+/// failed test (it did not compile, it crashed) counts as one.
+pub fn run_tests(mut cargo: Command) -> Result<Counts> {
+    let text = format!("{cargo:?}");
+    let mut child = interrupt::spawn(cargo.stdout(Stdio::piped()))?;
+    let output = child
+        .stdout
+        .take()
+        .context("cargo has no standard output")?;
+    let counts = show(BufReader::new(output));
+    interrupt::ending(&child);
+    let status = child.wait().context("failed to wait for cargo")?;
+    let mut counts = counts?;
+    if !status.success() && counts.failed == 0 {
+        eprintln!("{text} failed without a failed test: {status}");
+        counts.add(Counts::FAILED);
+    }
+    Ok(counts)
+}
+
+/// Shows each line as it comes. What a runner tells of its failures is kept until it has told all: another runner's
+/// lines may come in between.
+fn show(output: impl BufRead) -> Result<Counts> {
+    let mut counts = Counts::default();
+    let mut tale: Option<String> = None;
+    for line in output.lines() {
+        let line = line.context("failed to read cargo's output")?;
+        let closing = Counts::from_line(&line);
+        if line == TALE_OF_FAILURES && tale.is_none() {
+            tale = Some(String::new());
+        }
+        match &mut tale {
+            Some(tale) => *tale += &format!("{line}\n"),
+            None => println!("{line}"),
+        }
+        if let Some(closing) = closing {
+            counts.add(closing);
+            print!("{}", tale.take().unwrap_or_default());
+        }
+    }
+    // It ended amid its tale.
+    print!("{}", tale.unwrap_or_default());
+    Ok(counts)
+}
+
+/// Does all at once, and gives what came of each, in their order.
+pub fn side_by_side<W, T>(work: Vec<W>) -> Vec<T>
+where
+    W: FnOnce() -> T + Send,
+    T: Send,
+{
+    thread::scope(|scope| {
+        let threads: Vec<_> = work.into_iter().map(|work| scope.spawn(work)).collect();
+        let ends = threads.into_iter().map(thread::ScopedJoinHandle::join);
+        ends.map(|end| end.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+/// Runs several runners at once. Those that cannot be started are the error.
+pub fn run_side_by_side(cargos: Vec<Command>) -> Result<Counts> {
+    let runs = cargos.into_iter().map(|cargo| || run_tests(cargo));
+    side_by_side(runs.collect()).into_iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_runners_lines_are_summed_up() {
+        let line = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0s\n";
+        let counts = show(line.repeat(2).as_bytes()).unwrap();
+        assert_eq!((counts.passed, counts.skipped), (6, 2));
+    }
+
+    #[test]
+    fn a_tale_of_failures_without_an_end_loses_no_count() {
+        let counts = show("test a ... FAILED\nfailures:\n\n---- a stdout ----\n".as_bytes());
+        assert_eq!(counts.unwrap(), Counts::default());
+    }
+
+    #[test]
+    fn what_is_done_side_by_side_comes_in_its_order() {
+        let (first, second) = std::sync::mpsc::channel();
+        let work: Vec<Box<dyn FnOnce() -> u8 + Send>> = vec![
+            // It can only end if the second runs beside it.
+            Box::new(move || second.recv().unwrap()),
+            Box::new(move || {
+                first.send(1).unwrap();
+                2
+            }),
+        ];
+        assert_eq!(side_by_side(work), [1, 2]);
+    }
+}

@@ -1,0 +1,234 @@
+//! The tests that need a control plane. It is started for them, and they are asked afterwards whether they left anything.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use hcs_tests::binaries::{self, Workspace};
+use hcs_tests::{ControlPlane, Ground, control_plane, helm};
+use runhcs_sim::SimNode;
+use serde::Deserialize;
+
+use super::counts::Counts;
+use super::run::{run_side_by_side, run_tests};
+use crate::{checks, interrupt, skips, stack, windows};
+
+/// Scenarios mostly wait: more of them at once than there are processors.
+const SCENARIO_THREADS: &str = "8";
+
+/// The test binary of the scenarios.
+const SCENARIOS: &str = "scenarios";
+
+/// Those scenarios that wait for each other: together with others they would hold threads for nothing.
+const IN_TURN: &str = "own_control_plane::";
+
+/// Says which lifecycle, or which point of one, is played.
+const FAULTS: &str = "HCS_FAULTS";
+/// Says which random sequences are played.
+const SEED: &str = "HCS_SEED";
+
+/// Where in a control plane's folder some tests have one of their own.
+const OWN: [&str; 2] = ["own", "chart"];
+
+/// The integration tests: the scenarios on Linux, and all others but what needs Windows.
+pub fn on_linux(filter: Option<&str>) -> Result<Counts> {
+    // The first time this takes minutes, in which no test should seem to hang.
+    helm::program()?;
+    on_a_control_plane("linux", |shared| {
+        let test = |names: &[String]| {
+            let mut cargo = checks::cargo(&["test", "--workspace", "--no-fail-fast"]);
+            cargo.args(names.iter().flat_map(|name| ["--test", name]));
+            cargo.args(filter).arg("--");
+            cargo.env("RUST_TEST_THREADS", SCENARIO_THREADS);
+            shared(&mut cargo);
+            cargo
+        };
+        let scenarios = [SCENARIOS.to_owned()];
+        let mut most = test(&scenarios);
+        let mut counts = skips::leave_out(Ground::Linux, filter, &mut most)?;
+        let mut others = test(&others()?);
+        let on_windows = [
+            windows::TRANSCRIPT_OF_SIMULATOR,
+            windows::TRANSCRIPT_OF_RUNHCS,
+        ];
+        others.args(on_windows.iter().flat_map(|test| ["--skip", test]));
+        let mut runs = vec![most, others];
+        if filter.is_none() {
+            let mut in_turn = test(&scenarios);
+            in_turn.arg(IN_TURN);
+            runs[0].args(["--skip", IN_TURN]);
+            runs.push(in_turn);
+        }
+        counts.add(run_side_by_side(runs)?);
+        Ok(counts)
+    })
+}
+
+/// The scenarios on Windows nodes with the simulator.
+pub fn on_windows(filter: Option<&str>) -> Result<Counts> {
+    on_a_control_plane("wine-sim", |shared| {
+        windows::scenarios(Ground::WineSim, filter, shared)
+    })
+}
+
+/// All that the real runhcs plays under wine.
+pub fn real_runhcs(filter: Option<&str>) -> Result<Counts> {
+    let mut counts = on_a_control_plane("wine-real", |shared| {
+        windows::scenarios(Ground::WineReal, filter, shared)
+    })?;
+    counts.add(windows::transcripts(windows::TRANSCRIPT_OF_RUNHCS)?);
+    Ok(counts)
+}
+
+/// The agent killed at each point.
+pub fn deaths(filter: Option<&str>) -> Result<Counts> {
+    faults("crash::", FAULTS, filter)
+}
+
+/// The agent shown each perturbed view.
+pub fn views(filter: Option<&str>) -> Result<Counts> {
+    faults("views::", FAULTS, filter)
+}
+
+/// Random sequences of spec changes.
+pub fn sequences(filter: Option<&str>) -> Result<Counts> {
+    faults("sequences::", SEED, filter)
+}
+
+/// One of the programmes on real parts that take long: the module of its tests, and the variable that the filter is for.
+fn faults(module: &str, variable: &str, filter: Option<&str>) -> Result<Counts> {
+    on_a_control_plane("faults", |shared| {
+        let mut cargo = checks::cargo(&["test", "--workspace", "--test", "faults", module, "--"]);
+        cargo.args(["--ignored", "--nocapture"]);
+        cargo.envs(filter.map(|filter| (variable, filter)));
+        shared(&mut cargo);
+        run_tests(cargo)
+    })
+}
+
+/// What the tests of this module need, built: minutes the first time, in which tests that run already would be held up.
+pub fn build() -> Result<()> {
+    for name in binaries::CONTROL_PLANE {
+        binaries::control_plane(name)?;
+    }
+    let tests = checks::cargo(&["test", "--workspace", "--test", "*", "--no-run"]);
+    binaries::run(tests, "cargo's build of the integration tests")?;
+    Workspace::build(false)?;
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+/// The names of all test binaries but that of the scenarios.
+fn others() -> Result<Vec<String>> {
+    let mut cargo = checks::cargo(&["metadata", "--no-deps", "--format-version", "1"]);
+    let output = cargo.stderr(Stdio::inherit()).output();
+    let output = output.context("failed to start cargo metadata")?;
+    if !output.status.success() {
+        bail!("cargo metadata failed: {}", output.status);
+    }
+    let metadata: Metadata =
+        serde_json::from_slice(&output.stdout).context("cargo metadata is not as expected")?;
+    let targets = metadata
+        .packages
+        .into_iter()
+        .flat_map(|package| package.targets);
+    Ok(targets
+        .filter(|target| target.kind.iter().any(|kind| kind == "test"))
+        .map(|target| target.name)
+        .filter(|name| name != SCENARIOS)
+        .collect())
+}
+
+/// Runs tests on one control plane that is started for them, with the project installed on it. They find it, and the
+/// workspace's executables, by what the function that they are given adds to their command.
+fn on_a_control_plane(
+    name: &str,
+    tests: impl FnOnce(&dyn Fn(&mut Command)) -> Result<Counts>,
+) -> Result<Counts> {
+    let executables = Workspace::build(false)?;
+    let runtime = tokio::runtime::Runtime::new().context("failed to start the async runtime")?;
+    let dir = binaries::target_folder()?.join("scenarios").join(name);
+    // A run that was killed may have left its nodes' containers running.
+    let own = OWN.map(|own| dir.join(own));
+    stack::remove_old_nodes(&dir)?;
+    for own in &own {
+        stack::remove_old_nodes(own)?;
+    }
+    let control_plane = runtime.block_on(async {
+        let control_plane = ControlPlane::start(&dir).await?;
+        control_plane.install().await?;
+        Ok::<_, hcs_tests::Error>(control_plane)
+    })?;
+    let tests = tests(&|command| {
+        command
+            .env(control_plane::SHARED, &dir)
+            .env(binaries::BIN_DIR, executables.folder());
+    });
+    let mut left = leftovers(&dir)?;
+    for own in &own {
+        left |= leftovers(own)?;
+    }
+    interrupt::go_on()?;
+    control_plane.all_running()?;
+    let mut counts = tests?;
+    if left {
+        counts.add(Counts::FAILED);
+    }
+    println!("Logs: {}", dir.display());
+    Ok(counts)
+}
+
+/// Whether scenarios have left containers running. Ends them.
+fn leftovers(dir: &Path) -> Result<bool> {
+    let mut any = false;
+    let Ok(nodes) = std::fs::read_dir(dir.join("nodes")) else {
+        return Ok(false);
+    };
+    for node in nodes {
+        let node = node.context("failed to list the nodes")?.path();
+        let Ok(sim) = SimNode::open(&node) else {
+            continue;
+        };
+        let containers = sim
+            .containers()
+            .context("failed to list a node's containers")?;
+        if containers
+            .iter()
+            .any(|container| container.status != "stopped")
+        {
+            eprintln!("containers were left running on {}", node.display());
+            any = true;
+        }
+        sim.stop_all().context("failed to end what was left")?;
+    }
+    Ok(any)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_test_binary_is_run() {
+        let others = others().unwrap();
+        for name in ["chart", "faults", "transcripts", "demo", "behaviour"] {
+            assert!(others.iter().any(|other| other == name), "{others:?}");
+        }
+        assert!(!others.iter().any(|other| other == SCENARIOS));
+    }
+}
