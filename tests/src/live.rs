@@ -1,14 +1,17 @@
 //! A container's object on the API server, and words to say what should become of it.
 
 use std::fmt;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures::TryStreamExt;
 use hcs_crds::{DesiredState, HcsContainer, HcsContainerStatus, Phase, conditions};
 use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, WatchEvent, WatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
 
 use crate::eventually::eventually;
 use crate::scenario::{PATIENCE, Scenario};
@@ -121,21 +124,58 @@ impl Live {
         self.comes_to_within(PATIENCE, what, so).await
     }
 
-    /// As [`Live::comes_to`], with another deadline.
+    /// As [`Live::comes_to`], with another deadline. Each state that the API server shows is looked at, however short.
     pub async fn comes_to_within(
         &self,
         deadline: Duration,
         what: &str,
         so: impl Fn(&HcsContainer) -> bool,
     ) -> Result<HcsContainer> {
-        let what = format!("{} {what}", self.name);
-        let result = eventually(deadline, &what, || async {
-            let object = self.object().await?;
-            let yes = so(&object);
-            Ok(if yes { Ok(object) } else { Err(Shown(object)) })
-        })
-        .await;
+        let end = Instant::now() + deadline;
+        let result = loop {
+            let mut last = match self.object().await {
+                Ok(object) if !so(&object) => object,
+                result => break result,
+            };
+            match timeout_at(end, self.next_such(&mut last, &so)).await {
+                Ok(Some(object)) => break Ok(object),
+                // The watch broke off; if the object or its API server is gone, a look at it says so.
+                Ok(None) if Instant::now() < end => {}
+                _ => {
+                    break Err(Error::Deadline {
+                        what: format!("{} {what}", self.name),
+                        deadline,
+                        evidence: format!("last seen: {:#?}", Shown(last)),
+                    });
+                }
+            }
+        };
         self.explained(result).await
+    }
+
+    /// The next state after `last` that is such; `None` if the watch ends before. `last` is then the last that it showed.
+    async fn next_such(
+        &self,
+        last: &mut HcsContainer,
+        so: impl Fn(&HcsContainer) -> bool,
+    ) -> Option<HcsContainer> {
+        let this = WatchParams::default().fields(&format!("metadata.name={}", self.name));
+        let version = last.resource_version()?;
+        let mut changes = pin!(self.api().watch(&this, &version).await.ok()?);
+        loop {
+            match changes.try_next().await {
+                Ok(Some(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
+                    if so(&object) {
+                        return Some(object);
+                    }
+                    *last = object;
+                }
+                Ok(Some(WatchEvent::Bookmark(_))) => {}
+                Ok(Some(WatchEvent::Deleted(_) | WatchEvent::Error(_)) | None) | Err(_) => {
+                    return None;
+                }
+            }
+        }
     }
 
     /// Waits until an Event with this reason is there.

@@ -97,6 +97,7 @@ async fn a_status_that_somebody_edits_is_put_back_whole() -> Result {
     let scenario = Scenario::named("drift-status").await?;
     let node = scenario.node().await?;
     let (web, _) = running(&scenario, &node).await?;
+    scenario.is_at_rest_on(&node).await?;
     let before = web.status().await?;
     let mut conditions = json!(before.conditions);
     let mut stalled = conditions[0].clone();
