@@ -44,7 +44,7 @@ fn show(output: impl BufRead) -> Result<Counts> {
             tale = Some(String::new());
         }
         match &mut tale {
-            Some(tale) => *tale += &format!("{line}\n"),
+            Some(tale) => tale.extend([line.as_str(), "\n"]),
             None => println!("{line}"),
         }
         if let Some(closing) = closing {
