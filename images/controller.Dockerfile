@@ -1,8 +1,9 @@
-# syntax=docker/dockerfile:1
 # The controller's image for linux/amd64 and linux/arm64: `docker buildx bake controller`. For another
 # architecture than the builder's, buildx needs an emulator or a builder of that kind.
 #
 # With glibc, as the tests run it: the base image has that, certificates, and no shell.
+ARG BASE=gcr.io/distroless/cc-debian12:nonroot
+
 FROM docker.io/library/rust:1.95-bookworm AS build
 ARG CARGO_AUDITABLE=0.7.7
 RUN cargo install --locked --version "$CARGO_AUDITABLE" cargo-auditable
@@ -14,7 +15,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,id=registry-$TARGETARCH 
     cargo auditable build --locked --release --package hcs-operator \
     && cp target/release/hcs-operator /
 
-FROM gcr.io/distroless/cc-debian12:nonroot
+FROM $BASE
 COPY --from=build /hcs-operator /usr/local/bin/hcs-operator
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/hcs-operator"]

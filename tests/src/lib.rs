@@ -6,6 +6,8 @@
 
 pub mod audit;
 pub mod binaries;
+#[cfg(target_os = "linux")]
+pub mod builder;
 mod cached;
 pub mod calm;
 pub mod certificates;

@@ -18,6 +18,15 @@ fn commands(heading: &str) -> Vec<String> {
     block.lines().map(str::to_owned).collect()
 }
 
+/// The commands that the release's notes name, without what would have one go on until it is interrupted.
+fn next_steps(notes: &str) -> Vec<String> {
+    let (_, next) = notes.split_once("\nNext:\n").unwrap();
+    let lines = next.lines().map(|line| line.trim().replace(" --watch", ""));
+    let commands: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+    assert_eq!(commands.len(), 3, "{notes}");
+    commands
+}
+
 /// Makes the sample the reader's own: their node and layers, and a program that a simulated node can run.
 fn made_ours(stage: &Stage, node: &Node) -> String {
     let sample = binaries::workspace().join("manifests/samples/1-web.yaml");
@@ -82,7 +91,7 @@ async fn five_commands_lead_from_nothing_to_the_first_running_container() -> Res
     // Simulated nodes have their folders elsewhere than Windows, which the values' schema rightly refuses.
     let install = commands[0].replace(r"{C:\\hcs\\layers}", "{/}");
     assert_ne!(install, commands[0]);
-    run(&stage, &(install + " --skip-schema-validation"));
+    let said = run(&stage, &(install + " --skip-schema-validation"));
     let scenario = Scenario::on(stage.control_plane.clone(), "first").await?;
     let node = scenario.node().await?;
     eventually(PATIENCE, "the node has its page", || async {
@@ -90,6 +99,9 @@ async fn five_commands_lead_from_nothing_to_the_first_running_container() -> Res
         Ok(table.contains(node.name()).then_some(()).ok_or(table))
     })
     .await?;
+    for command in next_steps(&said) {
+        run(&stage, &command);
+    }
     let sample = made_ours(&stage, &node);
     let apply = commands[2].replace("manifests/samples/1-web.yaml", &sample);
     assert_ne!(apply, commands[2]);

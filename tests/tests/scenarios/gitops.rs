@@ -10,4 +10,5 @@ mod pages;
 mod recorded;
 mod situations;
 mod upgrade;
+mod upgraded_page;
 pub mod verdicts;

@@ -94,6 +94,7 @@ fn the_health_checks_say_of_their_testdata_what_their_tests_want() -> Result {
         }
         let files = fs::read_dir(folder.join("testdata")).unwrap().count();
         assert_eq!(files, wanted.tests.len(), "each file has its test");
+        println!("the health of {files} objects of kind {kind}");
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hcs_crds::{DesiredState, Phase, Reason, RestartPolicy, Scratch, conditions};
+use hcs_crds::{DesiredState, HcsNodeStatus, Phase, Reason, RestartPolicy, Scratch, conditions};
 use hcs_tests::binaries::workspace;
 use hcs_tests::{Container, Live, Node, NodeOptions, Result, Scenario};
 use k8s_openapi::jiff::Timestamp;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::situations::raw;
+use crate::nodes::page_comes_to;
 
 /// Where containers are made to lie while they are recorded: their specs must not change when they are played, or they
 /// would be others.
@@ -34,6 +35,21 @@ pub struct Case {
     pub config: Value,
     /// `created`, `running`, `paused`, `stopped`, or null without a container.
     pub container: Option<String>,
+}
+
+/// The page of a node, as the API server had it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PageCase {
+    /// As of a [`Case`].
+    pub recorded_at: Timestamp,
+    /// Its status.
+    pub status: Value,
+}
+
+/// The file of a version's page of a node.
+pub fn page_file(version: &str) -> PathBuf {
+    folder(version).join("node/page.json")
 }
 
 /// The folder of a version's.
@@ -59,6 +75,10 @@ fn container(node: &Node, name: &str, flags: &[&str]) -> Container {
 fn cases(node: &Node) -> Vec<(Container, &'static str, Reason)> {
     let forever = |name| container(node, name, &[]);
     let ending = |name, code| container(node, name, &[code, "--after=0"]);
+    let unwilling = |name| {
+        let unwilling = container(node, name, &["--ignore-term"]);
+        unwilling.with(|spec| spec.termination_grace_period_seconds = 3600)
+    };
     let again = |container: Container, most| {
         container.with(|spec| {
             spec.restart_policy = RestartPolicy::Always;
@@ -124,8 +144,19 @@ fn cases(node: &Node) -> Vec<(Container, &'static str, Reason)> {
         ),
         (again(missing, None), "False", Reason::BundleMissing),
         (forever("observed").observed(), "False", Reason::Observing),
+        (unwilling("stopping"), "False", Reason::Stopping),
+        (unwilling("deleting"), "False", Reason::Stopping),
     ]
 }
+
+/// Of an object's metadata.
+const KEPT: [&str; 5] = [
+    "name",
+    "namespace",
+    "generation",
+    "finalizers",
+    "deletionTimestamp",
+];
 
 async fn case(scenario: &Scenario, node: &Node, object: &Live) -> Result<Case> {
     let plain = |text: &str| {
@@ -152,7 +183,7 @@ async fn case(scenario: &Scenario, node: &Node, object: &Live) -> Result<Case> {
     });
     let mut whole = raw(scenario, object).await?;
     let metadata = whole["metadata"].as_object_mut().unwrap();
-    metadata.retain(|key, _| ["name", "namespace", "generation", "finalizers"].contains(&&**key));
+    metadata.retain(|key, _| KEPT.contains(&&**key));
     Ok(Case {
         recorded_at: Timestamp::now(),
         object: plain(&whole.to_string()),
@@ -181,21 +212,52 @@ async fn what_this_version_leaves_behind_is_recorded() -> Result {
     let mut objects = Vec::new();
     for (container, ready, reason) in cases(&node) {
         let object = scenario.create(container).await?;
-        if object.name() == "stopped" {
+        if ["stopped", "stopping"].contains(&object.name()) {
             object.becomes(Phase::Running).await?;
             object.set_desired(DesiredState::Stopped).await?;
+        }
+        if object.name() == "deleting" {
+            object.becomes(Phase::Running).await?;
+            object.delete().await?;
         }
         object.says(conditions::READY, ready, reason).await?;
         objects.push(object);
     }
     scenario.is_at_rest_on(&node).await?;
+    let status = json!(page_of(&scenario, &node).await?).to_string();
+    let status = status.replace(&node.dir().display().to_string(), PLACEHOLDERS[0]);
+    let page = PageCase {
+        recorded_at: Timestamp::now(),
+        status: serde_json::from_str(&status).unwrap(),
+    };
     node.agent().stop();
-    let folder = folder(&format!("v{}", env!("CARGO_PKG_VERSION")));
-    fs::create_dir_all(&folder).unwrap();
+    let version = format!("v{}", env!("CARGO_PKG_VERSION"));
+    keep(&page_file(&version), &page);
     for object in &objects {
         let case = case(&scenario, &node, object).await?;
-        let text = serde_json::to_string_pretty(&case).unwrap();
-        fs::write(folder.join(format!("{}.json", object.name())), text + "\n").unwrap();
+        let file = format!("{}.json", object.name());
+        keep(&folder(&version).join(file), &case);
+        object
+            .patch_spec(json!({"terminationGracePeriodSeconds": 0}))
+            .await?;
     }
-    Ok(())
+    node.agent().start_again()?;
+    scenario.leaves_nothing_on(&node).await
+}
+
+/// The page as it is once all objects are counted.
+async fn page_of(scenario: &Scenario, node: &Node) -> Result<HcsNodeStatus> {
+    page_comes_to(scenario, node.name(), "counts all that runs", |status| {
+        status.containers.running == 3
+    })
+    .await
+}
+
+/// Writes what is not kept yet. What is, was left by an earlier agent of the version, and stays as it was.
+fn keep(file: &Path, what: &impl Serialize) {
+    if !file.exists() {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let text = serde_json::to_string_pretty(what).unwrap();
+        fs::write(file, text + "\n").unwrap();
+    }
 }

@@ -121,11 +121,11 @@ impl Seen {
         }
     }
 
-    /// What was seen and judged to be as it should be.
-    fn current(&self) -> Result<Vec<(Value, Verdict)>> {
+    /// How many states were seen, and those that were judged to be as they should be.
+    fn current(&self) -> Result<(usize, Vec<(Value, Verdict)>)> {
         let seen = self.0.lock().unwrap().clone();
+        let all = seen.len();
         let verdicts = verdicts(&seen)?;
-        println!("{} states seen", seen.len());
         let both = seen.into_iter().zip(verdicts);
         let good = |verdict: &Verdict| {
             let said = [&verdict.kstatus, &verdict.flux, &verdict.argo];
@@ -134,7 +134,7 @@ impl Seen {
                 .zip(words)
                 .any(|(said, word)| said.status == word)
         };
-        Ok(both.filter(|(_, verdict)| good(verdict)).collect())
+        Ok((all, both.filter(|(_, verdict)| good(verdict)).collect()))
     }
 }
 
@@ -175,10 +175,17 @@ async fn each_situation_is_judged_rightly_and_no_state_on_the_way_is_falsely_cur
         }
     }
     assert_eq!(wrong, [""; 0]);
-    let current = seen.current()?;
+    let (all, current) = seen.current()?;
     assert!(current.len() > situations.len() / 3, "{}", current.len());
     let falsely = current.iter().filter(|(object, _)| !is_as_asked(object));
     let falsely: Vec<_> = falsely.collect();
+    println!(
+        "{} situations judged by three tools, {} wrongly; of {all} states on the way {} Current, {} falsely",
+        situations.len(),
+        wrong.len(),
+        current.len(),
+        falsely.len(),
+    );
     assert!(falsely.is_empty(), "falsely Current: {falsely:#?}");
     Ok(())
 }
