@@ -8,6 +8,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hcs_crds::Reason;
@@ -18,6 +19,11 @@ use tokio::sync::watch;
 use super::context::Context;
 use super::disk;
 use super::runtime::{Call, CallError, Reply, Runtime, end_of};
+
+mod pausing;
+
+use pausing::Notes;
+pub use pausing::Pausing;
 
 /// The container that is never made. Its form is not that of an agent's container.
 pub const PROBE_ID: &str = "hcs-operator-probe";
@@ -99,6 +105,8 @@ pub struct Capabilities {
     pub create_scratch: Ability,
     /// Whether `create-scratch` takes `--use-virtual-memory`; none if it was not answered.
     pub virtual_memory: Option<bool>,
+    /// Whether Windows pauses containers with process isolation; known from the first try on.
+    pub pausing: Pausing,
     /// What it said where its answer does not tell, for a person.
     pub unclear: Option<String>,
 }
@@ -133,17 +141,45 @@ impl Capabilities {
 
 /// What is known so far, to read and to wait for.
 #[derive(Debug, Default)]
-pub struct Known(watch::Sender<Capabilities>);
+pub struct Known {
+    now: watch::Sender<Capabilities>,
+    notes: Notes,
+    pause_tried: AtomicBool,
+}
 
 impl Known {
+    /// What a node's agent knows, with what earlier ones noted in its data folder in this boot.
+    pub fn of(data: &Path, boot_id: &str) -> Self {
+        Self {
+            notes: Notes::of(data, boot_id),
+            ..Self::default()
+        }
+    }
+
     /// What is known, and what comes to be.
     pub fn subscribe(&self) -> watch::Receiver<Capabilities> {
-        self.0.subscribe()
+        self.now.subscribe()
     }
 
     /// Whether the first probe is through.
     pub fn is_probed(&self) -> bool {
-        self.0.borrow().probed
+        self.now.borrow().probed
+    }
+
+    /// Whether a pause of process isolation is still to be tried; said yes to only once, whatever comes of it.
+    pub fn may_try_to_pause(&self) -> bool {
+        let open = {
+            let known = self.now.borrow();
+            known.probed && known.pausing == Pausing::NotTried
+        };
+        open && !self.pause_tried.swap(true, Ordering::Relaxed)
+    }
+
+    /// Takes in how that try went.
+    pub fn learn_pausing(&self, told: Pausing) {
+        self.change(|known| known.pausing = told);
+        let known = self.now.borrow();
+        self.notes.write(known.version.as_ref(), &known.pausing);
     }
 
     /// Takes in how a container's own call went.
@@ -154,16 +190,20 @@ impl Known {
     /// Takes in a probe. Starts are not probed: what is known of them stays for the same runhcs.
     fn found(&self, mut found: Capabilities) {
         found.probed = true;
+        found.pausing = self.notes.read(found.version.as_ref());
         self.change(|known| {
             if known.version == found.version {
                 found.start = known.start.clone();
+                if found.pausing == Pausing::NotTried {
+                    found.pausing = known.pausing.clone();
+                }
             }
             *known = found;
         });
     }
 
     fn change(&self, change: impl FnOnce(&mut Capabilities)) {
-        self.0.send_if_modified(|known| {
+        self.now.send_if_modified(|known| {
             let before = known.clone();
             change(known);
             let changed = *known != before;
@@ -242,6 +282,7 @@ fn judge(help: &Help, scratch: Option<&Help>, create: Result<Ability, String>) -
         start: Ability::Unknown,
         create_scratch: verb("create-scratch").map_or(Ability::Works, Ability::Broken),
         virtual_memory,
+        pausing: Pausing::NotTried,
         unclear,
     }
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use hcs_crds::{FINALIZER, HcsContainer, Os, Reason};
+use hcs_crds::{FINALIZER, HcsContainer, Isolation, Os, Reason};
 use kube::ResourceExt as _;
 use runhcs::{ErrorKind, Signal};
 
 use super::{ActError, Actor, failed};
-use crate::agent::capabilities::unsupported_or;
+use crate::agent::capabilities::{Pausing, unsupported_or};
 use crate::agent::disk;
 use crate::agent::events::Notice;
 use crate::agent::plan::{
@@ -124,6 +124,7 @@ impl<R: Runtime> Actor<'_, R> {
         }
         self.record.stage = Stage::Deleting;
         self.save().await?;
+        self.learn_to_pause(&id, observed).await;
         self.remove_by_force(&id).await?;
         let notice = match observed {
             Observed::HalfMade => Notice::normal(
@@ -139,6 +140,24 @@ impl<R: Runtime> Actor<'_, R> {
         };
         self.notices.push(notice);
         Ok(())
+    }
+
+    /// Learns, once on a node, whether Windows pauses process isolation: of a container that is at its end either way.
+    async fn learn_to_pause(&mut self, id: &str, observed: Observed) {
+        let runtime = self.object.spec.runtime;
+        let known = &self.ctx.capabilities;
+        if (runtime.os, runtime.isolation) != (Os::Windows, Isolation::Process) {
+            return;
+        }
+        match observed {
+            Observed::Running if known.may_try_to_pause() => {
+                let answer = self.call(Call::Pause(id.to_owned())).await;
+                known.learn_pausing(Pausing::told_by(&answer));
+            }
+            // An agent that has ended meanwhile has tried it.
+            Observed::Paused if known.may_try_to_pause() => known.learn_pausing(Pausing::Works),
+            _ => {}
+        }
     }
 
     pub(super) async fn remove_by_force(&mut self, id: &str) -> Result<(), ActError> {

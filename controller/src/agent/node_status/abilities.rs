@@ -8,7 +8,7 @@ use hcs_crds::{
     HcsContainer, Isolation, Os, Phase, Supported,
 };
 
-use crate::agent::capabilities::{Ability, Capabilities};
+use crate::agent::capabilities::{Ability, Capabilities, Pausing};
 
 /// What containers of this node were seen to do since the agent began.
 #[derive(Debug, Default)]
@@ -51,12 +51,11 @@ pub fn capabilities(known: &Capabilities, witnessed: &Witnessed) -> Vec<Capabili
         Ability::Works | Ability::Unknown => of_vm(&witnessed.lcow, "a Linux container"),
     };
     let hyperv = of_vm(&witnessed.hyperv, "a container with Hyper-V isolation");
-    let pause = "not tried: Windows is expected to refuse it, so it is not let through".to_owned();
     [
         (CAPABILITY_CREATE, create(known, defect.as_ref())),
         (CAPABILITY_HYPERV, hyperv),
         (CAPABILITY_LCOW, lcow),
-        (CAPABILITY_PAUSE_PROCESS, (Supported::Unknown, pause)),
+        (CAPABILITY_PAUSE_PROCESS, pause(&known.pausing)),
     ]
     .map(|(name, (supported, message))| Capability {
         name: name.to_owned(),
@@ -64,6 +63,23 @@ pub fn capabilities(known: &Capabilities, witnessed: &Witnessed) -> Vec<Capabili
         message,
     })
     .into()
+}
+
+fn pause(known: &Pausing) -> (Supported, String) {
+    match known {
+        Pausing::NotTried => {
+            let text = "not known before a container with process isolation has to be removed by force: \
+                        it is tried on that";
+            (Supported::Unknown, text.to_owned())
+        }
+        Pausing::Works => {
+            let text =
+                "a container was paused before it was removed by force; no spec may ask for it yet";
+            (Supported::True, text.to_owned())
+        }
+        Pausing::Refused(said) => (Supported::False, said.clone()),
+        Pausing::Unclear(said) => (Supported::Unknown, said.clone()),
+    }
 }
 
 fn create(known: &Capabilities, defect: Option<&String>) -> (Supported, String) {
@@ -128,6 +144,29 @@ mod tests {
         assert_eq!(says(&known, &witnessed), table(True, Unknown, True));
         witnessed.note(&running(Os::Windows));
         assert_eq!(says(&known, &witnessed), table(True, True, True));
+    }
+
+    #[test]
+    fn what_a_try_to_pause_told_is_said_and_only_a_refusal_is_a_no() {
+        use Supported::{False, True, Unknown};
+        let said = |text: &str| text.to_owned();
+        for (pausing, supported) in [
+            (Pausing::NotTried, Unknown),
+            (Pausing::Works, True),
+            (
+                Pausing::Refused(said("The request is not supported.")),
+                False,
+            ),
+            (Pausing::Unclear(said("did not end within 60s")), Unknown),
+        ] {
+            let known = Capabilities {
+                pausing,
+                ..Capabilities::default()
+            };
+            let all = capabilities(&known, &Witnessed::default());
+            assert_eq!(all[3].name, "PauseProcess");
+            assert_eq!(all[3].supported, supported, "{known:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What a node's page says of its runhcs, and of what is left over on it.
 
 use hcs_crds::conditions::{READY, RUNTIME_RESPONSIVE};
-use hcs_crds::{HcsNodeStatus, LeftoverKind, Phase, ReclaimPolicy, Scratch};
+use hcs_crds::{
+    CAPABILITY_PAUSE_PROCESS, HcsNodeStatus, LeftoverKind, Phase, ReclaimPolicy, Scratch, Supported,
+};
 use hcs_tests::{Container, NodeOptions, Result, Scenario};
 
 use super::hangs;
@@ -84,5 +86,45 @@ async fn a_hung_runhcs_is_said_of_the_node_and_taken_back() -> Result {
         condition(status, READY) == "True AgentReady"
     })
     .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn whether_process_isolation_pauses_is_learned_where_force_is_due_and_kept_for_the_boot()
+-> Result {
+    let scenario = Scenario::named("page-pause").await?;
+    let node = scenario.node().await?;
+    let says = async |what: &str, supported: Supported| {
+        page_comes_to(&scenario, node.name(), what, |status| {
+            let mut all = status.capabilities.iter();
+            all.any(|c| c.name == CAPABILITY_PAUSE_PROCESS && c.supported == supported)
+        })
+        .await
+    };
+    says("does not know yet", Supported::Unknown).await?;
+    let force_one = async || -> Result {
+        let web = Container::named("web").on(&node).working(["--ignore-term"]);
+        let web = web.with(|spec| spec.termination_grace_period_seconds = 0);
+        let web = scenario.create(web).await?;
+        web.becomes(Phase::Running).await?;
+        web.delete().await?;
+        web.is_gone().await
+    };
+    force_one().await?;
+    says("was told no", Supported::False).await?;
+    let pauses = || -> Result<usize> {
+        let calls = node.calls()?;
+        Ok(calls.iter().filter(|verb| *verb == "pause").count())
+    };
+    assert_eq!(pauses()?, 1);
+    node.agent().stop();
+    node.agent().start_again()?;
+    node.agent().ready().await?;
+    force_one().await?;
+    says("still knows", Supported::False).await?;
+    assert_eq!(pauses()?, 1, "the next agent knows it");
+    node.reboot().await?;
+    says("has to learn anew", Supported::Unknown).await?;
+    assert_eq!(pauses()?, 1);
     Ok(())
 }

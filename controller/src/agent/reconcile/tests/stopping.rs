@@ -1,12 +1,14 @@
 //! Stopping: the signal, the grace period, force.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hcs_crds::{DesiredState, HcsContainer, Initiator};
 use kube::runtime::controller::Action;
 use runhcs::ErrorKind;
 
-use crate::agent::fixtures::{Node, Said, Shape, fails, hangs, pass};
+use crate::agent::capabilities::{self, Pausing};
+use crate::agent::fixtures::{Node, Said, Shape, fails, hangs, late, pass};
 
 async fn asked_to_stop(shape: impl FnOnce(HcsContainer) -> HcsContainer) -> Node {
     let node = Node::running(shape).await;
@@ -36,6 +38,59 @@ async fn one_that_ignores_the_signal_is_removed_by_force_after_its_grace_period(
     let last = node.status("web").last_termination.unwrap();
     assert_eq!(last.reason.as_deref(), Some("ForceKilled"));
     assert_eq!(last.exit_code, Some(1067));
+}
+
+/// The agent's first look at what runhcs can do.
+async fn is_probed(node: &Node) {
+    let kept = capabilities::keep(Arc::clone(&node.ctx), Duration::from_mins(1));
+    let _ = tokio::time::timeout(Duration::from_millis(1), kept).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_to_be_forced_of_a_node_is_paused_first_to_learn_whether_that_works() {
+    let node = asked_to_stop(|web| web.grace(0)).await;
+    is_probed(&node).await;
+    let refused = "The request is not supported.";
+    node.runtime
+        .next("pause", fails(ErrorKind::NotSupported, refused));
+    node.converge("web").await;
+    let calls = [
+        "kill web-1 CtrlShutdown",
+        "pause web-1",
+        "delete --force web-1",
+    ];
+    assert_eq!(node.runtime.calls(), calls);
+    let told = node.ctx.capabilities.subscribe().borrow().pausing.clone();
+    assert_eq!(told, Pausing::Refused(refused.into()));
+    node.cluster
+        .change("web", |spec| spec.desired_state = DesiredState::Running);
+    node.converge("web").await;
+    node.cluster
+        .change("web", |spec| spec.desired_state = DesiredState::Stopped);
+    node.runtime.calls();
+    node.converge("web").await;
+    let calls = ["kill web-2 CtrlShutdown", "delete --force web-2"];
+    assert_eq!(node.runtime.calls(), calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_try_to_pause_that_hangs_or_works_is_followed_by_force_all_the_same() {
+    for (manner, told) in [
+        (
+            hangs(),
+            Pausing::Unclear("did not end within 60s and was killed".into()),
+        ),
+        (late(0), Pausing::Works),
+    ] {
+        let node = asked_to_stop(|web| web.grace(0)).await;
+        is_probed(&node).await;
+        node.runtime.next("pause", manner);
+        let said = node.converge("web").await;
+        assert!(said.contains(&Said::event("ForceKilled")), "{said:?}");
+        assert_eq!(node.runtime.has(), []);
+        let now = node.ctx.capabilities.subscribe().borrow().pausing.clone();
+        assert_eq!(now, told);
+    }
 }
 
 #[tokio::test(start_paused = true)]
