@@ -12,6 +12,7 @@ use std::process::Command;
 use hcs_tests::builder::Builder;
 use hcs_tests::{Result, binaries};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 const BASES: [&str; 2] = [
     "mcr.microsoft.com/oss/kubernetes/windows-host-process-containers-base-image:v1.0.0",
@@ -29,8 +30,11 @@ fn stand_ins(dir: &Path) -> PathBuf {
         folder.display().to_string()
     };
     let build = folder("build", &["hcs-operator", "hcs-operator.exe"]);
-    let base = folder("base", &["license.txt"]);
-    let target = |name: &str, of: &str| {
+    // An image, as what a layer of Windows looks like depends on what it lies on.
+    folder("base/Files", &["License.txt"]);
+    let windows = layout(&dir.join("base"));
+    let linux = folder("linux", &["license.txt"]);
+    let target = |name: &str, of: &str, base: &str| {
         json!({
             "contexts": {"build": build, of: base},
             // The scanner that makes the SBOM is an image too.
@@ -38,12 +42,55 @@ fn stand_ins(dir: &Path) -> PathBuf {
             "output": [format!("type=oci,tar=false,dest={}", dir.join(name).display())],
         })
     };
-    let all = json!({
-        "target": {"agent": target("agent", BASES[0]), "controller": target("controller", BASES[1])},
-    });
+    let all = json!({"target": {
+        "agent": target("agent", BASES[0], &windows),
+        "controller": target("controller", BASES[1], &linux),
+    }});
     let file = dir.join("stand-ins.json");
     fs::write(&file, all.to_string()).unwrap();
     file
+}
+
+/// Keeps a blob of an OCI image layout; gives its descriptor.
+fn keep(layout: &Path, kind: &str, bytes: &[u8]) -> Value {
+    let digest = Sha256::digest(bytes);
+    let hex = digest
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    fs::write(layout.join("blobs/sha256").join(&hex), bytes).unwrap();
+    let kind = format!("application/vnd.oci.image.{kind}");
+    json!({"mediaType": kind, "digest": format!("sha256:{hex}"), "size": bytes.len()})
+}
+
+/// Makes an image layout of an image for Windows whose one layer is the folder; gives it as bake's context.
+fn layout(folder: &Path) -> String {
+    let layout = folder.with_extension("layout");
+    fs::create_dir_all(layout.join("blobs/sha256")).unwrap();
+    let tar = Command::new("tar")
+        .arg("-cC")
+        .arg(folder)
+        .arg("Files")
+        .output();
+    let layer = keep(&layout, "layer.v1.tar", &tar.unwrap().stdout);
+    let config = json!({
+        "os": "windows",
+        "architecture": "amd64",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
+    });
+    let config = keep(&layout, "config.v1+json", config.to_string().as_bytes());
+    let manifest = json!({"schemaVersion": 2, "config": config, "layers": [layer]});
+    let mut manifest = keep(&layout, "manifest.v1+json", manifest.to_string().as_bytes());
+    manifest["platform"] = json!({"os": "windows", "architecture": "amd64"});
+    manifest["annotations"] = json!({"org.opencontainers.image.ref.name": "latest"});
+    let index = json!({"schemaVersion": 2, "manifests": [manifest]});
+    fs::write(layout.join("index.json"), index.to_string()).unwrap();
+    fs::write(
+        layout.join("oci-layout"),
+        r#"{"imageLayoutVersion": "1.0.0"}"#,
+    )
+    .unwrap();
+    format!("oci-layout://{}:latest", layout.display())
 }
 
 fn blob(layout: &Path, of: &Value) -> PathBuf {
