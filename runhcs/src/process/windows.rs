@@ -1,15 +1,20 @@
 //! Starting and killing on Windows: without a console window, and of a call that is out of time
 //! only runhcs itself is killed. Windows has no process groups that a shim could leave, so a shim
 //! that this call has started stays, as it does on Unix; a forced `delete` ends it.
+//!
+//! runhcs tells its shim the *numbers* of its standard handles, which the shim does not inherit. There such a number
+//! means nothing, or whatever the shim has opened itself: if that is the pipe over which `start` waits for the shim's
+//! answer, the shim copies the container's streams from and to it, and `start` fails or never returns (seen with v0.11.7
+//! under wine). So calls get handles with numbers that no shim comes to.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::windows::fs::FileExt;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
 use std::process::ExitStatus;
 use std::ptr::null;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tokio::process::{Child, Command};
 use windows_sys::Win32::Foundation::{HANDLE, RtlNtStatusToDosError};
@@ -27,7 +32,11 @@ unsafe extern "system" {
     fn NtResumeProcess(process: HANDLE) -> i32;
 }
 
+/// A shim has about a hundred handles, and their numbers go up in steps of four.
+const BEYOND_SHIMS: usize = 0x800;
+
 pub(super) fn spawn(command: &mut Command, ends_with_caller: bool) -> io::Result<Child> {
+    take_low_numbers()?;
     if !ends_with_caller {
         return command.creation_flags(CREATE_NO_WINDOW).spawn();
     }
@@ -48,6 +57,23 @@ pub(super) fn spawn(command: &mut Command, ends_with_caller: bool) -> io::Result
         return Err(io::Error::from_raw_os_error(code.cast_signed()));
     }
     Ok(child)
+}
+
+/// Takes the numbers that a shim's own handles may have, for as long as this process lives, so that what a call inherits
+/// has higher ones. The first call takes some hundreds; later ones what was given back in between.
+fn take_low_numbers() -> io::Result<()> {
+    static TAKEN: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let next = match taken.last() {
+            Some(file) => file.try_clone()?,
+            None => OpenOptions::new().read(true).open("NUL")?,
+        };
+        if next.as_raw_handle().addr() >= BEYOND_SHIMS {
+            return Ok(());
+        }
+        taken.push(next);
+    }
 }
 
 /// The job that ends, with its last handle, what is in it: this process holds the only one. What a process of it starts is
@@ -97,4 +123,16 @@ pub(super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result
 /// Could this be started? Windows has no execute permission.
 pub(crate) fn is_executable(path: &Path) -> bool {
     path.is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_call_inherits_has_a_number_that_no_shim_comes_to() {
+        take_low_numbers().unwrap();
+        let file = File::open("NUL").unwrap();
+        assert!(file.as_raw_handle().addr() >= BEYOND_SHIMS);
+    }
 }
