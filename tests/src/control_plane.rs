@@ -10,8 +10,10 @@
 
 mod flags;
 mod install;
+mod store;
 
 pub use install::{AGENT, CONTROLLER, HOST_POLICY, NAMESPACE};
+pub use store::Backup;
 
 use std::fmt::Write;
 use std::fs;

@@ -69,6 +69,8 @@ struct Shared {
     mood: watch::Sender<Mood>,
     /// Requests since the mood changed.
     asked: AtomicUsize,
+    /// Whose token requests carry, if not the one that they come with.
+    token: Mutex<Option<String>>,
     view: View,
 }
 
@@ -108,6 +110,7 @@ impl Proxy {
             sprung: watch::Sender::new(false),
             mood: watch::Sender::default(),
             asked: AtomicUsize::new(0),
+            token: Mutex::default(),
             view: View::default(),
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
@@ -141,6 +144,11 @@ impl Proxy {
     pub fn is(&self, mood: Mood) {
         self.shared.asked.store(0, Ordering::Relaxed);
         self.shared.mood.send_replace(mood);
+    }
+
+    /// The agent has another token from now on, as one whose token is renewed.
+    pub fn renews_token(&self, access: &Access) {
+        *lock(&self.shared.token) = Some(access.token.clone());
     }
 
     /// How many requests came since the mood changed.
@@ -262,6 +270,13 @@ async fn pass_on(head: http::request::Parts, body: Bytes, shared: &Shared) -> An
     request.headers_mut().remove(http::header::HOST);
     request.headers_mut().remove(http::header::CONTENT_LENGTH);
     request.headers_mut().remove(http::header::ACCEPT_ENCODING);
+    let token = lock(&shared.token).clone();
+    let token = token.and_then(|token| format!("Bearer {token}").parse().ok());
+    if let Some(token) = token {
+        request
+            .headers_mut()
+            .insert(http::header::AUTHORIZATION, token);
+    }
     let Ok(response) = shared.client.send(request).await else {
         return refusal(StatusCode::BAD_GATEWAY);
     };

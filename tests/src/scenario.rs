@@ -45,25 +45,31 @@ impl Scenario {
     pub async fn on(control_plane: Arc<ControlPlane>, name: &str) -> Result<Self> {
         let namespace = unique(name);
         let client = control_plane.client().await?;
-        let namespaces: Api<Namespace> = Api::all(client.clone());
+        let scenario = Self {
+            namespace,
+            client,
+            control_plane,
+            nodes: Arc::default(),
+        };
+        scenario.make_namespace().await?;
+        Ok(scenario)
+    }
+
+    /// Creates its namespace: at its begin, and again in a cluster that has lost its store.
+    pub async fn make_namespace(&self) -> Result {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let metadata = ObjectMeta {
-            name: Some(namespace.clone()),
+            name: Some(self.namespace.clone()),
             ..ObjectMeta::default()
         };
         let object = Namespace {
             metadata,
             ..Namespace::default()
         };
-        namespaces
-            .create(&PostParams::default(), &object)
-            .await
-            .map_err(Error::api(format!("create namespace {namespace}")))?;
-        Ok(Self {
-            namespace,
-            client,
-            control_plane,
-            nodes: Arc::default(),
-        })
+        let created = namespaces.create(&PostParams::default(), &object).await;
+        let what = format!("create namespace {}", self.namespace);
+        created.map_err(Error::api(what))?;
+        Ok(())
     }
 
     /// A scenario in a namespace that is there, with a node that runs already.

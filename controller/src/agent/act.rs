@@ -121,6 +121,7 @@ impl<R: Runtime> Actor<'_, R> {
         if !self.object.finalizers().iter().any(|f| f == FINALIZER) {
             let mut latest = self.ctx.api.add_finalizer(self.object).await?;
             latest.metadata.managed_fields = None;
+            self.ctx.saw(latest.resource_version());
             *self.object = Arc::new(latest);
         }
         Ok(())

@@ -1,6 +1,11 @@
 //! Whether the agent is in contact with the API server: what it reads there is what it acts on, so
 //! that it vouches for its node only while its watch works.
+//!
+//! And whether the API server's store is still the one that it was. One that was restored from a backup, or lost, goes on
+//! from an older resourceVersion, and a watch that resumes from a newer one is told of nothing until the store has come
+//! that far again. So after each failure the store's version is compared with the newest that was ever seen.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -22,19 +27,29 @@ pub enum State {
     Failed(Instant),
 }
 
-/// What is known of the watch.
+/// What is known of the API server.
 #[derive(Debug)]
-pub struct Contact(watch::Sender<State>);
+pub struct Contact {
+    state: watch::Sender<State>,
+    /// The newest resourceVersion of any object that this agent has seen.
+    newest: AtomicU64,
+    /// How often the store has gone back.
+    turned_back: watch::Sender<u64>,
+}
 
 impl Default for Contact {
     fn default() -> Self {
-        Self(watch::Sender::new(State::Beginning))
+        Self {
+            state: watch::Sender::new(State::Beginning),
+            newest: AtomicU64::new(0),
+            turned_back: watch::Sender::default(),
+        }
     }
 }
 
 impl Contact {
     fn set(&self, state: State) {
-        self.0.send_if_modified(|now| {
+        self.state.send_if_modified(|now| {
             let changed = *now != state;
             *now = state;
             changed
@@ -54,7 +69,7 @@ impl Contact {
     /// It failed.
     pub fn failed(&self) {
         // One that fails before its list is in has still to bring that.
-        let state = *self.0.borrow();
+        let state = *self.state.borrow();
         if state != State::Beginning {
             self.set(State::Failed(Instant::now()));
         }
@@ -62,7 +77,7 @@ impl Contact {
 
     /// Whether the watch works, as far as can be told.
     pub fn works(&self) -> bool {
-        match *self.0.borrow() {
+        match *self.state.borrow() {
             State::Beginning => false,
             State::Works => true,
             State::Failed(at) => at.elapsed() >= NEXT_FAILURE_WITHIN,
@@ -71,8 +86,41 @@ impl Contact {
 
     /// To wait for a change.
     pub fn subscribe(&self) -> watch::Receiver<State> {
-        self.0.subscribe()
+        self.state.subscribe()
     }
+
+    /// An object was seen, or written, with this resourceVersion.
+    pub fn saw(&self, version: Option<String>) {
+        self.newest.fetch_max(number(version), Ordering::Relaxed);
+    }
+
+    /// Whether the store, which has this version now, has gone back. If so, whoever watches begins anew.
+    pub fn has_turned_back(&self, version: u64) -> bool {
+        let newest = self.newest.load(Ordering::Relaxed);
+        if version >= newest {
+            return false;
+        }
+        tracing::warn!(
+            newest,
+            version,
+            "the API server's store is older than it was: restored, or lost; everything is listed anew"
+        );
+        self.newest.store(version, Ordering::Relaxed);
+        self.turned_back.send_modify(|times| *times += 1);
+        true
+    }
+
+    /// To wait for a store that has gone back.
+    pub fn turns_back(&self) -> watch::Receiver<u64> {
+        self.turned_back.subscribe()
+    }
+}
+
+/// Since Kubernetes 1.35 resourceVersions are numbers that may be compared.
+pub fn number(version: Option<String>) -> u64 {
+    version
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -98,5 +146,21 @@ mod tests {
         assert!(contact.works());
         contact.begins();
         assert!(!contact.works());
+    }
+
+    #[test]
+    fn a_store_that_is_older_than_what_was_seen_has_turned_back_once() {
+        let contact = Contact::default();
+        let mut watcher = contact.turns_back();
+        assert!(!contact.has_turned_back(0));
+        contact.saw(Some("90".into()));
+        contact.saw(Some("100".into()));
+        contact.saw(Some("95".into()));
+        assert!(!contact.has_turned_back(100));
+        assert!(!watcher.has_changed().unwrap());
+        assert!(contact.has_turned_back(99));
+        assert!(watcher.has_changed().unwrap());
+        watcher.borrow_and_update();
+        assert!(!contact.has_turned_back(99), "it goes on from there");
     }
 }

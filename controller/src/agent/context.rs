@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hcs_crds::{HcsContainer, HcsContainerStatus, Inventory};
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::capabilities::Known;
 use super::claims::Claims;
-use super::contact::Contact;
+use super::contact::{Contact, number};
 use super::exits::Exits;
 use super::host_policy::HostPolicy;
 use super::kube_api::KubeApi;
@@ -100,6 +100,12 @@ impl<R: Runtime> Context<R> {
         }
     }
 
+    /// An object of the node was seen, or written, with this resourceVersion.
+    pub fn saw(&self, version: Option<String>) {
+        self.records.saw(number(version.clone()));
+        self.contact.saw(version);
+    }
+
     /// The time of day.
     pub fn now(&self) -> Timestamp {
         (self.clock)()
@@ -118,14 +124,24 @@ pub fn bundles(data: &Path) -> PathBuf {
 
 /// The statuses that were last written, for the time until the cache has caught up with them.
 #[derive(Debug, Default)]
-pub struct Written(Mutex<HashMap<String, (u64, HcsContainerStatus)>>);
+pub struct Written(Mutex<Statuses>);
+
+#[derive(Debug, Default)]
+struct Statuses {
+    /// By uid: the resourceVersion that it got, how many lists had begun, and the status.
+    written: HashMap<String, (u64, u64, HcsContainerStatus)>,
+    lists: u64,
+}
 
 impl Written {
+    fn lock(&self) -> MutexGuard<'_, Statuses> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The status that the API server has: the cached one, unless a newer one was written.
     pub fn current(&self, uid: &str, cached: &HcsContainer) -> Option<HcsContainerStatus> {
-        let written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match written.get(uid) {
-            Some((version, status)) if version_of(cached.resource_version()) < *version => {
+        match self.lock().written.get(uid) {
+            Some((version, _, status)) if number(cached.resource_version()) < *version => {
                 Some(status.clone())
             }
             _ => cached.status.clone(),
@@ -134,37 +150,42 @@ impl Written {
 
     /// Whether the object is no older than the status last written to it.
     pub fn is_reached_by(&self, uid: &str, cached: &HcsContainer) -> bool {
-        let written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        written
-            .get(uid)
-            .is_none_or(|(version, _)| version_of(cached.resource_version()) >= *version)
+        let known = self.lock();
+        let written = known.written.get(uid);
+        written.is_none_or(|(version, ..)| number(cached.resource_version()) >= *version)
     }
 
     /// Remembers a status and the resourceVersion that it got.
     pub fn remember(&self, uid: &str, version: Option<String>, status: HcsContainerStatus) {
-        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        written.insert(uid.to_owned(), (version_of(version), status));
+        let mut known = self.lock();
+        let entry = (number(version), known.lists, status);
+        known.written.insert(uid.to_owned(), entry);
     }
 
     /// Forgets what the cache has caught up with, or what is gone.
     pub fn forget(&self, uid: &str, up_to: Option<String>) {
-        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.lock();
         let reached = up_to.is_none_or(|seen| {
-            written
-                .get(uid)
-                .is_some_and(|(version, _)| version_of(Some(seen)) >= *version)
+            let written = known.written.get(uid);
+            written.is_some_and(|(version, ..)| number(Some(seen)) >= *version)
         });
         if reached {
-            written.remove(uid);
+            known.written.remove(uid);
         }
     }
-}
 
-/// Since Kubernetes 1.35 resourceVersions are numbers that may be compared.
-fn version_of(version: Option<String>) -> u64 {
-    version
-        .and_then(|text| text.parse().ok())
-        .unwrap_or_default()
+    /// A list of all objects begins.
+    pub fn list_begins(&self) {
+        self.lock().lists += 1;
+    }
+
+    /// The list is in. It has what was written before it began, or the API server has lost that: with its store restored
+    /// from a backup, the cache would never catch up.
+    pub fn list_is_in(&self) {
+        let mut known = self.lock();
+        let lists = known.lists;
+        known.written.retain(|_, (_, begun, _)| *begun >= lists);
+    }
 }
 
 #[cfg(test)]
@@ -197,5 +218,24 @@ mod tests {
         assert_eq!(phase(&object("9", Phase::Pending)), Phase::Running);
         written.forget("u", Some("20".into()));
         assert_eq!(phase(&object("9", Phase::Pending)), Phase::Pending);
+    }
+    #[test]
+    fn a_status_that_a_later_list_does_not_have_was_lost_with_the_store() {
+        let written = Written::default();
+        let status = |phase| HcsContainerStatus {
+            phase,
+            ..HcsContainerStatus::default()
+        };
+        written.remember("before", Some("90".into()), status(Phase::Running));
+        written.list_begins();
+        written.remember("meanwhile", Some("91".into()), status(Phase::Running));
+        let phase = |uid: &str| {
+            let restored = object("80", Phase::Created);
+            written.current(uid, &restored).unwrap().phase
+        };
+        assert_eq!(phase("before"), Phase::Running, "the list is not in");
+        written.list_is_in();
+        assert_eq!(phase("before"), Phase::Created);
+        assert_eq!(phase("meanwhile"), Phase::Running);
     }
 }

@@ -15,6 +15,7 @@ use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::contact::number;
 use super::record::ObjectId;
 use crate::kube_client::{ApiError, within};
 
@@ -28,6 +29,15 @@ const LONGEST_NOTE: usize = 1024;
 /// The field manager of a node's agent.
 pub fn field_manager(node: &str) -> String {
     format!("hcs-operator-agent-{node}")
+}
+
+/// What the API server has of a node's objects.
+#[derive(Debug, Default)]
+pub struct There {
+    /// The objects.
+    pub uids: HashSet<String>,
+    /// The resourceVersion of the list.
+    pub version: u64,
 }
 
 /// Writes on behalf of one node's agent.
@@ -118,22 +128,38 @@ impl KubeApi {
     }
 
     /// The uids of the node's objects by a read that no cache answers.
-    pub async fn uids(&self) -> Result<HashSet<String>, ApiError> {
-        let api: Api<HcsContainer> = Api::all(self.client.clone());
-        let mut params = ListParams::default()
-            .fields(&format!("spec.nodeName={}", self.node))
-            .limit(PAGE);
-        let mut uids = HashSet::new();
+    pub async fn there(&self) -> Result<There, ApiError> {
+        let (api, mut params) = self.of_the_node(PAGE);
+        let mut there = There::default();
         loop {
             let list = self.within("list the objects", api.list_metadata(&params));
             let list = list.await?;
-            uids.extend(list.items.iter().filter_map(kube::ResourceExt::uid));
+            if there.version == 0 {
+                there.version = number(list.metadata.resource_version);
+            }
+            there
+                .uids
+                .extend(list.items.iter().filter_map(kube::ResourceExt::uid));
             let more = list.metadata.continue_.filter(|token| !token.is_empty());
             let Some(token) = more else {
-                return Ok(uids);
+                return Ok(there);
             };
             params = params.continue_token(&token);
         }
+    }
+
+    /// The resourceVersion that the API server's store has now.
+    pub async fn version(&self) -> Result<u64, ApiError> {
+        let (api, params) = self.of_the_node(1);
+        let list = self.within("look at the store's version", api.list_metadata(&params));
+        Ok(number(list.await?.metadata.resource_version))
+    }
+
+    fn of_the_node(&self, page: u32) -> (Api<HcsContainer>, ListParams) {
+        let params = ListParams::default()
+            .fields(&format!("spec.nodeName={}", self.node))
+            .limit(page);
+        (Api::all(self.client.clone()), params)
     }
 
     async fn set_finalizers(

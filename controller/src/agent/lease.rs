@@ -84,7 +84,10 @@ impl NodeLease {
         let patch = Patch::Apply(self.renewed_at(&MicroTime((ctx.clock)())));
         let request = self.api.patch(&name, &params, &patch);
         let failure = match tokio::time::timeout(DEADLINE, request).await {
-            Ok(Ok(_)) => None,
+            Ok(Ok(lease)) => {
+                ctx.contact.saw(lease.metadata.resource_version);
+                None
+            }
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some(format!("no answer within {} s", DEADLINE.as_secs())),
         };

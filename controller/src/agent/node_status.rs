@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::{StreamExt as _, TryStreamExt as _};
 use hcs_crds::{Condition, HcsNode, HcsNodeStatus};
 use kube::runtime::{WatchStreamExt as _, watcher};
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -58,17 +58,33 @@ pub async fn keep<R: Runtime>(
         os_build: crate::platform::os_build(),
         witnessed: abilities::Witnessed::default(),
     };
-    tokio::join!(look_on(client, node, sender), page.write_when_changed(seen));
+    tokio::join!(
+        look_on(ctx, client, node, sender),
+        page.write_when_changed(seen)
+    );
 }
 
 /// Follows what the API server has. Others write to it as well: the cluster's controller when
 /// nothing is heard of the node, and whoever removes it.
-async fn look_on(client: Client, node: &str, seen: watch::Sender<Seen>) {
+async fn look_on<R>(ctx: &Context<R>, client: Client, node: &str, seen: watch::Sender<Seen>) {
     let api: Api<HcsNode> = Api::all(client);
-    let mut states = watcher::watch_object(api, node).default_backoff().boxed();
+    let begin = || watcher::watch_object(api.clone(), node).default_backoff();
+    let mut states = begin().boxed();
+    let mut turned_back = ctx.contact.turns_back();
     loop {
-        match states.try_next().await {
+        let state = tokio::select! {
+            state = states.try_next() => state,
+            // Its sender lives as long as the context. A watch that goes on is told of nothing.
+            _ = turned_back.changed() => {
+                seen.send_replace(None);
+                states = begin().boxed();
+                continue;
+            }
+        };
+        match state {
             Ok(Some(object)) => {
+                let version = object.as_ref().and_then(ResourceExt::resource_version);
+                ctx.contact.saw(version);
                 seen.send_replace(Some(object.map(Arc::new)));
             }
             Ok(None) => return,
@@ -94,7 +110,12 @@ impl<R: Runtime> Page<'_, R> {
         let mut abilities = self.ctx.capabilities.subscribe();
         let mut written: Option<HcsNode> = None;
         let mut last: Option<Instant> = None;
+        let mut turned_back = self.ctx.contact.turns_back();
         loop {
+            if turned_back.has_changed().unwrap_or_default() {
+                turned_back.borrow_and_update();
+                written = None;
+            }
             health.borrow_and_update();
             contact.borrow_and_update();
             abilities.borrow_and_update();

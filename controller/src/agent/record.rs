@@ -250,6 +250,12 @@ pub struct Record {
     pub claims: Vec<String>,
     /// The object went while only observed: its container is left as it is.
     pub released: bool,
+    /// The API server's store has gone back to before this object: that it is not there says nothing.
+    #[serde(default)]
+    pub lost: bool,
+    /// The newest resourceVersion that the agent had seen when this was saved (`store.rs`).
+    #[serde(default, skip_serializing)]
+    pub seen: u64,
     /// Events that the API server has yet to be told of. They do not outlive the agent.
     #[serde(skip)]
     pub unpublished: Vec<Notice>,
@@ -283,6 +289,8 @@ impl Record {
             recent: VecDeque::new(),
             claims: Vec::new(),
             released: false,
+            lost: false,
+            seen: 0,
             unpublished: Vec::new(),
         }
     }

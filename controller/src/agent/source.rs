@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use hcs_crds::HcsContainer;
+use hcs_crds::{FINALIZER, HcsContainer};
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 
 use super::context::Context;
 use super::record::Record;
@@ -26,6 +28,9 @@ const PAGE: u32 = 50;
 /// A list that brings nothing for that long is dead, and is begun anew. A watch may be silent for as
 /// long as nothing changes: kube ends one that outlasts its time, and the next goes on from there.
 const LIST_SILENCE: Duration = Duration::from_secs(30);
+
+/// How soon after a watch has failed the store is asked for its version, and again while it does not answer.
+const DOUBT: Duration = Duration::from_secs(2);
 
 /// What to reconcile.
 pub type Queue = mpsc::UnboundedSender<ObjectRef<HcsContainer>>;
@@ -86,10 +91,9 @@ impl Unreadable {
 /// reached the API server.
 pub fn seed(writer: &mut Writer<HcsContainer>, records: &[Record], queue: &Queue) {
     writer.apply_watcher_event(&watcher::Event::Init);
-    for object in records
-        .iter()
-        .filter_map(|record| record.last_known.as_deref())
-    {
+    // What the API server has lost is looked after again when it is there again.
+    let known = records.iter().filter(|record| !record.lost);
+    for object in known.filter_map(|record| record.last_known.as_deref()) {
         writer.apply_watcher_event(&watcher::Event::InitApply(object.clone()));
         let _ = queue.send(ObjectRef::from_obj(object));
     }
@@ -114,12 +118,17 @@ pub async fn watch<R: Runtime>(
             .page_size(PAGE);
         let mut events = watcher(api, config).backoff(retries()).boxed();
         let mut listing = true;
+        let mut doubt = None;
         loop {
-            let next = events.next();
-            let next = if listing {
-                tokio::time::timeout(LIST_SILENCE, next).await
-            } else {
-                Ok(next.await)
+            let next = tokio::select! {
+                next = until_silent(events.next(), listing) => next,
+                gone = store_has_turned_back(&ctx, doubt) => {
+                    if gone {
+                        break;
+                    }
+                    doubt = None;
+                    continue;
+                }
             };
             match next {
                 Ok(Some(Ok(event))) => {
@@ -131,14 +140,15 @@ pub async fn watch<R: Runtime>(
                     let Some(event) = readable(event) else {
                         continue;
                     };
-                    note(&event, &ctx, &sweep);
+                    note(&event, &ctx);
                     writer.apply_watcher_event(&event);
-                    after(&event, &ctx, &queue);
+                    after(&event, &ctx, &queue, &sweep);
                 }
                 Ok(Some(Err(error))) => {
                     ctx.contact.failed();
                     ctx.metrics.watch_failed();
                     tracing::warn!(%error, "the watch failed; it is begun again");
+                    doubt.get_or_insert_with(Instant::now);
                 }
                 Ok(None) => break,
                 Err(_) => {
@@ -147,6 +157,32 @@ pub async fn watch<R: Runtime>(
                 }
             }
         }
+    }
+}
+
+/// What the watch brings next, unless a list brings nothing for too long.
+async fn until_silent<T>(next: impl Future<Output = T>, listing: bool) -> Result<T, Elapsed> {
+    if listing {
+        tokio::time::timeout(LIST_SILENCE, next).await
+    } else {
+        Ok(next.await)
+    }
+}
+
+/// Where the watch has failed, asks until the API server says whether its store is still the one that it was; else never
+/// ends. Dropped by whatever the watch brings, it asks anew, at the latest one [`DOUBT`] after the failure.
+async fn store_has_turned_back<R: Runtime>(ctx: &Context<R>, failed_at: Option<Instant>) -> bool {
+    let Some(failed_at) = failed_at else {
+        return std::future::pending().await;
+    };
+    let mut due = failed_at + DOUBT;
+    loop {
+        tokio::time::sleep_until(due).await;
+        match ctx.api.version().await {
+            Ok(version) => return ctx.contact.has_turned_back(version),
+            Err(error) => tracing::debug!(%error, "whether the store is the same is not known yet"),
+        }
+        due = Instant::now() + DOUBT;
     }
 }
 
@@ -186,25 +222,37 @@ fn readable(
     })
 }
 
-fn note<R: Runtime>(event: &watcher::Event<HcsContainer>, ctx: &Context<R>, sweep: &Notify) {
+fn note<R: Runtime>(event: &watcher::Event<HcsContainer>, ctx: &Context<R>) {
     match event {
         watcher::Event::Delete(object) => {
             if let Some(uid) = object.uid() {
                 ctx.written.forget(&uid, None);
             }
-            sweep.notify_one();
         }
+        watcher::Event::Init => ctx.written.list_begins(),
         watcher::Event::InitDone => {
             ctx.metrics.watch_started();
-            sweep.notify_one();
+            ctx.written.list_is_in();
         }
-        watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::Apply(_) => {}
+        watcher::Event::InitApply(object) | watcher::Event::Apply(object) => {
+            ctx.saw(object.resource_version());
+        }
     }
 }
 
-fn after<R: Runtime>(event: &watcher::Event<HcsContainer>, ctx: &Context<R>, queue: &Queue) {
+fn after<R: Runtime>(
+    event: &watcher::Event<HcsContainer>,
+    ctx: &Context<R>,
+    queue: &Queue,
+    sweep: &Notify,
+) {
     match event {
         watcher::Event::Apply(object) => {
+            // A new one may be in the place of one whose container is still there.
+            if !object.finalizers().iter().any(|f| f == FINALIZER) && ctx.records.has_other(object)
+            {
+                sweep.notify_one();
+            }
             let _ = queue.send(ObjectRef::from_obj(object));
         }
         watcher::Event::InitDone => {
@@ -212,7 +260,9 @@ fn after<R: Runtime>(event: &watcher::Event<HcsContainer>, ctx: &Context<R>, que
             for object in ctx.store.state() {
                 let _ = queue.send(ObjectRef::from_obj(&*object));
             }
+            sweep.notify_one();
         }
-        watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::Delete(_) => {}
+        watcher::Event::Delete(_) => sweep.notify_one(),
+        watcher::Event::Init | watcher::Event::InitApply(_) => {}
     }
 }

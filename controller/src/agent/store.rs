@@ -5,8 +5,10 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hcs_crds::HcsContainer;
 use tokio::sync::OwnedMutexGuard;
 
 use super::disk;
@@ -62,6 +64,9 @@ pub struct Records {
     /// Digests of what is on disk.
     saved: Mutex<HashMap<String, u64>>,
     unreadable: Vec<PathBuf>,
+    /// The newest resourceVersion of an object of this node that any agent here has seen: kept with each record that is
+    /// saved anyway, and no reason to save one.
+    seen: AtomicU64,
 }
 
 impl Records {
@@ -74,6 +79,7 @@ impl Records {
         };
         disk::make_folder(&folder).map_err(error)?;
         let (mut by_uid, mut unreadable) = (HashMap::new(), Vec::new());
+        let mut seen = 0;
         for entry in fs::read_dir(&folder).map_err(error)? {
             let path = entry.map_err(error)?.path();
             match path.extension().and_then(|e| e.to_str()) {
@@ -87,6 +93,7 @@ impl Records {
             }
             match read(&path) {
                 Ok(record) => {
+                    seen = seen.max(record.seen);
                     by_uid.insert(record.object.uid.clone(), Slot::new(record));
                 }
                 Err(reason) => {
@@ -101,7 +108,23 @@ impl Records {
             by_uid: Mutex::new(by_uid),
             saved: Mutex::default(),
             unreadable,
+            seen: AtomicU64::new(seen),
         })
+    }
+
+    /// An object of the node was seen with this resourceVersion.
+    pub fn saw(&self, version: u64) {
+        self.seen.fetch_max(version, Ordering::Relaxed);
+    }
+
+    /// The newest of them.
+    pub fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    /// The API server's store goes on from this version, which may be an older one.
+    pub fn goes_on_from(&self, version: u64) {
+        self.seen.store(version, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Slot>> {
@@ -146,6 +169,17 @@ impl Records {
         self.lock().keys().cloned().collect()
     }
 
+    /// Whether another object of this one's name has a record.
+    pub fn has_other(&self, object: &HcsContainer) -> bool {
+        let (name, namespace) = (&object.metadata.name, &object.metadata.namespace);
+        let is_other = |of: &ObjectId| {
+            name.as_ref() == Some(&of.name)
+                && namespace.as_ref() == Some(&of.namespace)
+                && object.metadata.uid.as_ref() != Some(&of.uid)
+        };
+        self.lock().values().any(|slot| is_other(&slot.object))
+    }
+
     /// All records as they are now; those in use are waited for.
     pub async fn snapshot(&self) -> Vec<Record> {
         let records: Vec<_> = self
@@ -174,7 +208,10 @@ impl Records {
         if self.saved().get(uid) == Some(&digest) && path.exists() {
             return Ok(());
         }
-        let written = disk::write_beside(path.clone(), bytes).await;
+        // In front of the record's own fields, which have none of this name.
+        let mut whole = format!("{{\"seen\":{},", self.seen()).into_bytes();
+        whole.extend_from_slice(bytes.get(1..).unwrap_or_default());
+        let written = disk::write_beside(path.clone(), whole).await;
         written.map_err(error)?;
         self.saved().insert(uid.clone(), digest);
         Ok(())
@@ -249,6 +286,23 @@ mod tests {
         assert_eq!(records.set_aside("u-1"), None);
         assert!(aside.exists());
         assert!(!dir.path().join("x.tmp").exists());
+    }
+
+    #[tokio::test]
+    async fn the_newest_version_seen_is_known_to_the_next_agent_and_no_reason_to_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::open(dir.path().into()).unwrap();
+        let held = records.hold(&object("u-1")).await;
+        records.saw(7);
+        records.saw(5);
+        records.save(&held).await.unwrap();
+        records.saw(9);
+        records.save(&held).await.unwrap();
+        assert_eq!(records.seen(), 9);
+        let next = Records::open(dir.path().into()).unwrap();
+        assert_eq!(next.seen(), 7);
+        next.goes_on_from(3);
+        assert_eq!(next.seen(), 3);
     }
 
     #[tokio::test]

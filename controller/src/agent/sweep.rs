@@ -3,6 +3,9 @@
 //! Only once the API server's first full list is in, and only what a read of its own confirms to be gone, so that nothing
 //! is removed on doubt: a list may be older than what an agent before this one has made. And never what the agent did not
 //! make.
+//!
+//! Of an object that a store does not have which is older than what was seen, nobody knows whether it was deleted: the
+//! store was restored from a backup, or lost. What runs for it stays until it is there again, or another of its name.
 
 use std::collections::HashSet;
 use std::fs;
@@ -15,7 +18,8 @@ use tokio::sync::OnceCell;
 
 use super::context::{Context, bundles};
 use super::disk;
-use super::record::parse_container_id;
+use super::kube_api::There;
+use super::record::{Record, parse_container_id};
 use super::relist::Health;
 use super::runtime::{Call, Runtime, deleted};
 use super::scratch::{ScratchError, ScratchFolder};
@@ -34,32 +38,59 @@ pub async fn sweep<R: Runtime>(ctx: &Context<R>) {
     let ids = ctx.table.ids().into_iter().chain(bundle_ids(ctx));
     left.extend(ids.filter_map(|id| Some(parse_container_id(&id)?.0.to_owned())));
     let there = OnceCell::new();
+    let seen = ctx.records.seen();
     futures::stream::iter(left.difference(&known))
-        .for_each_concurrent(AT_ONCE, |uid| remove_object(ctx, uid, &there))
+        .for_each_concurrent(AT_ONCE, |uid| remove_object(ctx, uid, seen, &there))
         .await;
+    if let Some(Some(There { version, .. })) = there.get()
+        && *version < seen
+    {
+        ctx.records.goes_on_from(*version);
+    }
 }
 
-/// Whether the API server, asked for all objects after this one was missed, has it or does not tell.
-async fn may_be_there<R>(
-    ctx: &Context<R>,
-    uid: &str,
-    there: &OnceCell<Option<HashSet<String>>>,
-) -> bool {
+/// What the API server has, asked for all objects after one was missed; none if it does not tell.
+async fn ask<'a, R>(ctx: &Context<R>, there: &'a OnceCell<Option<There>>) -> Option<&'a There> {
     let ask = || async {
-        let answer = ctx.api.uids().await;
+        let answer = ctx.api.there().await;
         let log = |error| tracing::warn!(%error, "orphans stay; tried again after a relist");
         answer.map_err(log).ok()
     };
-    let there = there.get_or_init(ask).await;
-    there.as_ref().is_none_or(|there| there.contains(uid))
+    there.get_or_init(ask).await.as_ref()
+}
+
+/// Whether nobody knows that the object was deleted. Said once, and kept with its record: the store's version may come to
+/// be newer than all that was seen before.
+async fn is_in_doubt<R>(ctx: &Context<R>, record: &mut Record, there: &There, seen: u64) -> bool {
+    let id = record.object.clone();
+    let replaced = ctx.store.find(|object| {
+        object.metadata.name.as_ref() == Some(&id.name)
+            && object.metadata.namespace.as_ref() == Some(&id.namespace)
+            && object.metadata.uid.as_ref() != Some(&id.uid)
+    });
+    if replaced.is_some() || !(record.lost || there.version < seen) {
+        return false;
+    }
+    if !record.lost {
+        tracing::warn!(
+            object = %id, uid = id.uid, version = there.version, seen,
+            "the API server's store is older than this object was; what runs for it stays"
+        );
+        record.lost = true;
+        if let Err(error) = ctx.records.save(record).await {
+            tracing::error!(%error, object = %id, "record not saved");
+        }
+    }
+    true
 }
 
 async fn remove_object<R: Runtime>(
     ctx: &Context<R>,
     uid: &str,
-    there: &OnceCell<Option<HashSet<String>>>,
+    seen: u64,
+    there: &OnceCell<Option<There>>,
 ) {
-    let record = ctx.records.hold_existing(uid).await;
+    let mut record = ctx.records.hold_existing(uid).await;
     // It may have come to be known while the record was waited for.
     let known = ctx
         .store
@@ -68,7 +99,18 @@ async fn remove_object<R: Runtime>(
     // What an object that was only observed has left stays for as long as its container does.
     let released = record.as_ref().is_some_and(|record| record.released);
     let released = released && !ctx.table.of_object(uid).is_empty();
-    if known || released || ctx.unreadable.contains(uid) || may_be_there(ctx, uid, there).await {
+    if known || released || ctx.unreadable.contains(uid) {
+        return;
+    }
+    let Some(there) = ask(ctx, there).await else {
+        return;
+    };
+    if there.uids.contains(uid) {
+        return;
+    }
+    if let Some(record) = &mut record
+        && is_in_doubt(ctx, record, there, seen).await
+    {
         return;
     }
     for id in ctx.table.of_object(uid) {
@@ -142,5 +184,7 @@ fn bundle_ids<R>(ctx: &Context<R>) -> impl Iterator<Item = String> {
     entries.filter_map(|entry| entry.file_name().into_string().ok())
 }
 
+#[cfg(test)]
+mod doubt;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::api::PartialObjectMeta;
 use kube::core::{ApiResource, Object};
 use kube::runtime::reflector::{Store, store::Writer};
+use kube::runtime::utils::Backoff as _;
 use kube::runtime::{WatchStreamExt as _, reflector, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::Deserialize;
@@ -21,6 +22,8 @@ use serde::de::DeserializeOwned;
 use super::standing::{Beat, Look};
 
 const WATCH_SECONDS: u32 = 60;
+/// The longest wait before a watch that failed is begun again, as with the default backoff.
+const WATCH_RETRY: Duration = Duration::from_secs(30);
 
 /// The part of an HcsContainer's spec that matters here.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -154,21 +157,31 @@ pub fn beat(lease: &Lease) -> Beat {
     }
 }
 
-async fn keep<K>(api: Api<K>, writer: Writer<K>)
+/// Begins with a list after each failure: a store that was restored from a backup, or lost, goes on from an older version,
+/// and a watch that resumes from a newer one is told of nothing until the store has come that far.
+async fn keep<K>(api: Api<K>, mut writer: Writer<K>)
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Clone + Eq + Hash + Send + Sync + 'static,
 {
     let config = watcher::Config::default().timeout(WATCH_SECONDS);
-    watcher(api, config)
-        .default_backoff()
-        .modify(|object| object.meta_mut().managed_fields = None)
-        .reflect(writer)
-        .for_each(|event| {
-            if let Err(error) = event {
-                tracing::warn!(%error, "a watch failed; it is begun again");
+    let mut backoff = watcher::DefaultBackoff::default();
+    loop {
+        let events = watcher(api.clone(), config.clone())
+            .modify(|object| object.meta_mut().managed_fields = None);
+        let mut events = std::pin::pin!(events);
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => {
+                    backoff.reset();
+                    writer.apply_watcher_event(&event);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a watch failed; it is begun again");
+                    break;
+                }
             }
-            std::future::ready(())
-        })
-        .await;
+        }
+        tokio::time::sleep(backoff.next().unwrap_or(WATCH_RETRY)).await;
+    }
 }

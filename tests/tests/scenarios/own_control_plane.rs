@@ -5,6 +5,7 @@
 mod api_server_away;
 mod leaders;
 mod nobody_there;
+mod restored_store;
 mod silent_nodes;
 
 use std::sync::Arc;

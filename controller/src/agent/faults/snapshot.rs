@@ -9,7 +9,8 @@ use super::world::World;
 use crate::agent::fixtures::{short, uid};
 
 /// Fields that differ without meaning.
-const DIFFERS: [&str; 17] = [
+const DIFFERS: [&str; 18] = [
+    "seen",
     "resourceVersion",
     "attempt",
     "recent",

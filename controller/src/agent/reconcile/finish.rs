@@ -146,6 +146,7 @@ pub(super) async fn publish<R: Runtime>(
     }
     match ctx.api.apply_status(object, &status).await {
         Ok(version) => {
+            ctx.saw(version.clone());
             ctx.written.remember(uid, version, status);
             Ok(())
         }

@@ -49,6 +49,7 @@ impl<R: Runtime> Run<'_, R> {
         if let Some(scratch) = &self.object.spec.scratch {
             self.record.scratch_policy = scratch.reclaim_policy;
         }
+        self.record.lost = false;
         self.record.last_known = Some(Arc::clone(&self.object));
     }
 
