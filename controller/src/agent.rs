@@ -21,6 +21,7 @@ mod capabilities;
 mod claims;
 mod contact;
 mod context;
+mod day;
 mod disk;
 mod events;
 mod exits;
@@ -158,7 +159,7 @@ pub async fn start<R: Runtime>(
         store,
         unreadable: source::Unreadable::default(),
         written: Written::default(),
-        clock: options.clock,
+        day: day::Day::new(options.clock),
         capabilities: capabilities::Known::of(&options.data, &boot_id),
         boot_id,
         turns: Semaphore::new(TURNS),

@@ -14,6 +14,8 @@ pub fn init(
     let filter = EnvFilter::try_new(level)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // It would say on stderr that stderr cannot be written to, as on a full disk, and panic at that.
+        .log_internal_errors(false)
         .with_writer(writer);
     match format {
         LogFormat::Text => builder.with_ansi(false).init(),

@@ -27,6 +27,7 @@ mod port;
 pub mod process;
 pub mod proxy;
 mod scenario;
+pub mod small_disk;
 pub mod tracer;
 pub mod windows;
 

@@ -45,11 +45,9 @@ impl Operator {
     /// Starts it again after [`Operator::kill`] or [`Operator::stop`].
     pub fn start_again(&self) -> Result {
         // The last one's address would be taken for the new one's.
-        match fs::remove_file(self.address_file()) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::file("remove", &self.address_file(), error));
-            }
-            _ => {}
+        let last = self.address_file();
+        if last.exists() {
+            fs::remove_file(&last).map_err(|error| Error::file("remove", &last, error))?;
         }
         let spawn = self.spawn.clone();
         let spawn = match lock(&self.tracing).take() {

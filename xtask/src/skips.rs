@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use hcs_tests::Ground;
 use hcs_tests::binaries::workspace;
+use hcs_tests::small_disk::SmallDisk;
 
 use crate::checks;
 use crate::test::Counts;
@@ -42,6 +43,19 @@ pub fn leave_out(ground: Ground, filter: Option<&str>, cargo: &mut Command) -> R
         }
     }
     Ok(counts)
+}
+
+/// Leaves out of `cargo` the scenarios that put small disks over folders, where this user may not mount any.
+pub fn leave_out_small_disks(filter: Option<&str>, cargo: &mut Command) -> Result<Counts> {
+    const NAME: &str = "full_disks::";
+    if SmallDisk::may_be_had() {
+        return Ok(Counts::default());
+    }
+    cargo.args(["--skip", NAME]);
+    let scenarios = scenarios(filter)?;
+    let left_out = scenarios.iter().filter(|name| name.contains(NAME)).count();
+    println!("!!! {left_out} skipped: {NAME}: this user may not mount a tmpfs; root may");
+    Ok(Counts::skipped(u64::try_from(left_out)?))
 }
 
 /// The names of all scenarios that have `filter` in them.

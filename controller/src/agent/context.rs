@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use super::capabilities::Known;
 use super::claims::Claims;
 use super::contact::{Contact, number};
+use super::day::Day;
 use super::exits::Exits;
 use super::host_policy::HostPolicy;
 use super::kube_api::KubeApi;
@@ -58,7 +59,7 @@ pub struct Context<R> {
     /// The statuses last written.
     pub written: Written,
     /// The time of day.
-    pub clock: Clock,
+    pub day: Day,
     /// The boot that the agent runs in.
     pub boot_id: String,
     /// What the node's runhcs can do.
@@ -108,7 +109,7 @@ impl<R: Runtime> Context<R> {
 
     /// The time of day.
     pub fn now(&self) -> Timestamp {
-        (self.clock)()
+        self.day.now()
     }
 
     /// Whether the API server's first full list is in.

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 mod api;
 mod history;
@@ -36,18 +36,25 @@ pub fn paused_now() -> Timestamp {
     let now = tokio::time::Instant::now().into_std();
     // The first test to ask has not always begun first.
     let today = day + now.saturating_duration_since(start) - start.saturating_duration_since(now);
-    today + LIVED.get()
+    today + LIVED.get() + JUMPED.get()
 }
 
 thread_local! {
     /// How long earlier runtimes of this test have lived: each begins a paused time of its own.
     static LIVED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    /// By how much somebody has set the clock.
+    static JUMPED: Cell<SignedDuration> = const { Cell::new(SignedDuration::ZERO) };
 }
 
 /// In a new runtime, goes on from the time that an earlier one has reached.
 pub fn resume_time(reached: Timestamp) {
     let lost = reached.duration_since(paused_now());
     LIVED.set(LIVED.get() + Duration::try_from(lost).unwrap_or_default());
+}
+
+/// Somebody sets the clock forwards, or backwards.
+pub fn clock_jumps(hours: i64) {
+    JUMPED.set(JUMPED.get() + SignedDuration::from_hours(hours));
 }
 
 /// Lets time pass, and with it all that was waiting for it.

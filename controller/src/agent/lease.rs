@@ -78,10 +78,10 @@ impl NodeLease {
         }
     }
 
-    async fn renew<R>(&self, ctx: &Context<R>) -> bool {
+    async fn renew<R: Runtime>(&self, ctx: &Context<R>) -> bool {
         let name = format!("{AGENT_LEASE_PREFIX}{}", self.node);
         let params = PatchParams::apply(&self.field_manager).force();
-        let patch = Patch::Apply(self.renewed_at(&MicroTime((ctx.clock)())));
+        let patch = Patch::Apply(self.renewed_at(&MicroTime(ctx.now())));
         let request = self.api.patch(&name, &params, &patch);
         let failure = match tokio::time::timeout(DEADLINE, request).await {
             Ok(Ok(lease)) => {

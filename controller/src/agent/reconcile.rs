@@ -126,6 +126,8 @@ impl<R: Runtime> Run<'_, R> {
     async fn converge(&mut self) -> Result<Outcome, ReconcileError> {
         for _ in 0..MOST_STEPS {
             Box::pin(self.look_at_object()).await?;
+            self.record
+                .heed_clock(&self.ctx.day, &self.object.spec.restart);
             let wanted = validate::desired(&self.object);
             self.keep_last_known();
             self.adopt();

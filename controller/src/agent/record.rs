@@ -9,7 +9,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use hcs_crds::{CommandRecord, HcsContainer, ReclaimPolicy, Termination};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::core::ObjectMeta;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -256,6 +256,9 @@ pub struct Record {
     /// The newest resourceVersion that the agent had seen when this was saved (`store.rs`).
     #[serde(default, skip_serializing)]
     pub seen: u64,
+    /// By how much the clock had been set when these times were last moved along (`day.rs`).
+    #[serde(skip)]
+    pub set_by: SignedDuration,
     /// Events that the API server has yet to be told of. They do not outlive the agent.
     #[serde(skip)]
     pub unpublished: Vec<Notice>,
@@ -291,6 +294,7 @@ impl Record {
             released: false,
             lost: false,
             seen: 0,
+            set_by: SignedDuration::ZERO,
             unpublished: Vec::new(),
         }
     }

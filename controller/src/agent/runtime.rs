@@ -4,13 +4,14 @@
 //! containers beside it are not held up; it is killed at its deadline all the same.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hcs_crds::CommandRecord;
 use runhcs::{
     CreateOpts, CreateScratchOpts, DeleteOpts, ErrorKind, ResizeTtyOpts, Runhcs, Signal, TtySize,
 };
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::capabilities::{self, Capabilities};
 use super::table::Listed;
@@ -154,12 +155,32 @@ pub trait Runtime: Send + Sync + 'static {
     fn probe(&self, folder: &Path) -> impl Future<Output = Capabilities> + Send;
 }
 
+/// Places for calls that run at once. One that takes long gives its place up, so that what hangs holds up no others.
+struct Places(Semaphore);
+
+impl Places {
+    /// Runs a call in a place of its own; how long it took without its wait for that.
+    async fn take_one_for<T>(&self, call: impl Future<Output = T>) -> (T, Duration) {
+        let mut place = self.0.acquire().await.ok();
+        let start = Instant::now();
+        let mut running = std::pin::pin!(call);
+        let soon = tokio::time::timeout(COUNTS_FOR, &mut running).await;
+        let result = if let Ok(result) = soon {
+            result
+        } else {
+            place.take();
+            running.await
+        };
+        (result, start.elapsed())
+    }
+}
+
 /// The real thing.
 pub struct RunhcsRuntime {
     client: Runhcs,
     scratch_timeout: Duration,
     shim_logs: Option<PathBuf>,
-    places: Semaphore,
+    places: Places,
     metrics: Metrics,
 }
 
@@ -176,7 +197,7 @@ impl RunhcsRuntime {
             client,
             scratch_timeout,
             shim_logs,
-            places: Semaphore::new(parallel),
+            places: Places(Semaphore::new(parallel)),
             metrics,
         }
     }
@@ -236,18 +257,7 @@ impl RunhcsRuntime {
 
 impl Runtime for RunhcsRuntime {
     async fn run(&self, call: &Call) -> Outcome {
-        let mut place = self.places.acquire().await.ok();
-        let start = Instant::now();
-        let mut running = std::pin::pin!(self.call(call));
-        let soon = tokio::time::timeout(COUNTS_FOR, &mut running).await;
-        let result = if let Ok(result) = soon {
-            result
-        } else {
-            place.take();
-            running.await
-        };
-        drop(place);
-        let took = start.elapsed();
+        let (result, took) = self.places.take_one_for(self.call(call)).await;
         let label = result
             .as_ref()
             .map_or_else(|error| error.kind().label(), |_| "ok");
@@ -314,6 +324,41 @@ pub(super) fn end_of(text: &str, limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The longest wait for a place of calls that take 100 ms each and come as fast as places are free, while some hang.
+    async fn longest_wait(parallel: usize, hung: usize) -> Duration {
+        let places = Places(Semaphore::new(parallel));
+        let hang = async {
+            let hung = (0..hung).map(|_| places.take_one_for(std::future::pending::<()>()));
+            futures::future::join_all(hung).await;
+        };
+        let calls = async {
+            let (begun, mut longest) = (Instant::now(), Duration::ZERO);
+            while begun.elapsed() < Duration::from_secs(10) {
+                let asked = Instant::now();
+                let call = tokio::time::sleep(Duration::from_millis(100));
+                let ((), took) = places.take_one_for(call).await;
+                longest = longest.max(asked.elapsed().saturating_sub(took));
+            }
+            longest
+        };
+        tokio::select! {
+            biased;
+            _ = hang => Duration::ZERO,
+            longest = calls => longest,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_hangs_has_no_other_wait_for_its_place() {
+        let parallel = 4;
+        for hung in 0..parallel {
+            assert_eq!(longest_wait(parallel, hung).await, Duration::ZERO, "{hung}");
+        }
+        // Only where each place hangs, and then not for long.
+        assert_eq!(longest_wait(parallel, parallel).await, COUNTS_FOR);
+        assert_eq!(longest_wait(parallel, 3 * parallel).await, 3 * COUNTS_FOR);
+    }
 
     #[test]
     fn only_the_end_of_a_long_stderr_is_shown_and_never_half_a_character() {

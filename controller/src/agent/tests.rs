@@ -256,6 +256,36 @@ async fn a_reconcile_that_panics_holds_up_no_other_and_is_tried_again() {
     agent.until_has("web-2", "running").await;
 }
 
+/// How long it takes from the end of a container to its status, while so many others hang.
+async fn end_to_status(hung: &[&str]) -> std::time::Duration {
+    let node = Node::unlisted();
+    node.has(node.object("web"));
+    let others: Vec<_> = hung.iter().map(|name| node.object(name)).collect();
+    let agent = Whole::start(node).await;
+    agent.until_has("web-1", "running").await;
+    for other in others {
+        agent.runtime.next("create", hangs());
+        agent.api.put(serde_json::to_value(other).unwrap());
+    }
+    pass(0.5).await;
+    agent.runtime.ends(&container_id(&uid("web"), 1), 3);
+    let begun = tokio::time::Instant::now();
+    agent
+        .until("told", |a| {
+            a.api.get("web").unwrap()["status"]["lastTermination"]["exitCode"] == 3
+        })
+        .await;
+    begun.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_container_is_told_no_later_while_others_hang() {
+    let alone = end_to_status(&[]).await;
+    let beside = end_to_status(&["api", "old"]).await;
+    let bound = alone + std::time::Duration::from_millis(100);
+    assert!(beside <= bound, "{beside:?}, alone {alone:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_create_that_hangs_holds_up_no_other() {
     let node = Node::unlisted();

@@ -9,6 +9,7 @@ mod bad_input;
 mod control_plane;
 mod exits;
 mod finished;
+mod full_disks;
 mod gitops;
 mod lifecycle;
 mod linux_only;

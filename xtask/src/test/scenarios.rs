@@ -46,6 +46,7 @@ pub fn on_linux(filter: Option<&str>) -> Result<Counts> {
         let scenarios = [SCENARIOS.to_owned()];
         let mut most = test(&scenarios);
         let mut counts = skips::leave_out(Ground::Linux, filter, &mut most)?;
+        counts.add(skips::leave_out_small_disks(filter, &mut most)?);
         let mut others = test(&others()?);
         let on_windows = [
             windows::TRANSCRIPT_OF_SIMULATOR,

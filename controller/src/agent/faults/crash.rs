@@ -1,5 +1,5 @@
 //! The agent dies before each of its effects, and while each of its requests is under way: the next one brings the world
-//! to where it would have been.
+//! to where it would have been. And where the next one dies too, before any of its first effects, the one after it does.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -25,20 +25,32 @@ fn excused(script: &Script, effect: &str) -> &'static [&'static str] {
 /// rarer order. A run takes some hundredths of a second.
 const TRIES: usize = 200;
 
+/// Before how many of its first effects an agent dies a second time: recovery is what comes first.
+const FIRST: usize = 8;
+/// Asks for all pairs of deaths.
+const ALL: &str = "HCS_FAULTS_ALL";
+/// One of so many pairs is played in a run of all tests.
+const SAMPLE: usize = 41;
+
 /// What came of the deaths in a lifecycle.
+#[derive(Default)]
 struct Deaths {
     points: usize,
+    /// Pairs of deaths played, and those left out.
+    pairs: (usize, usize),
+    /// Pairs that were not reached: of two effects that race, the recovery may have had the rarer order.
+    missed: Vec<String>,
     failures: Vec<String>,
     /// Points that were in the run without a fault and not in any of those with one.
     unreached: Vec<String>,
 }
 
+/// The deaths at each point, and for some of them each of those that may follow.
 fn die_at_each_point(script: &Script) -> Deaths {
-    let (mut failures, mut unreached) = (Vec::new(), Vec::new());
+    let mut came = Deaths::default();
     let place = place();
     let dir = place.path().join("node");
     let without = World::play(script, &[], &dir);
-    let mut points = 0;
     for (life, effects) in without.lives.iter().enumerate() {
         for (number, effect) in effects.iter().enumerate() {
             let same = effects[..number].iter().filter(|e| *e == effect).count();
@@ -46,30 +58,99 @@ fn die_at_each_point(script: &Script) -> Deaths {
                 .starts_with("api")
                 .then_some(Death::Amid(effect.clone(), same));
             for death in std::iter::once(Death::Before(effect.clone(), same)).chain(amid) {
-                points += 1;
+                came.points += 1;
                 let mut deaths = vec![Death::Never; life];
                 deaths.push(death.clone());
-                let play = || World::play(script, &deaths, &dir);
-                let is_reached = |with: &Played| {
-                    with.lives.get(life).and_then(|life| life.last()) == Some(effect)
-                };
-                // Where two effects race, as a status and a finalizer do, one that was repeated is not in each run.
-                let tries = std::iter::repeat_with(play).take(TRIES);
-                let mut tries = tries.filter(is_reached);
-                let Some(with) = tries.next() else {
-                    unreached.push(format!("{} life {life} {death:?}", script.name));
+                let Some(with) = die(script, &deaths, &[(life, effect)], &dir) else {
+                    let point = format!("{} life {life} {death:?}", script.name);
+                    came.unreached.push(point);
                     continue;
                 };
                 let found = differences(&without, &with, excused(script, effect));
                 let told = |what| format!("{} life {life} {death:?}: {what}", script.name);
-                failures.extend(found.into_iter().map(told));
+                came.failures.extend(found.into_iter().map(told));
+                let first = First {
+                    without: &without,
+                    life,
+                    effect,
+                    deaths,
+                };
+                die_again(script, &first, &with, &dir, &mut came);
             }
         }
     }
-    Deaths {
-        points,
-        failures,
-        unreached,
+    came
+}
+
+/// Plays until these lives end before these effects. Where two effects race, as a status and a finalizer do, one that was
+/// repeated is not in each run.
+fn die(
+    script: &Script,
+    deaths: &[Death],
+    points: &[(usize, &String)],
+    dir: &std::path::Path,
+) -> Option<Played> {
+    let play = || World::play(script, deaths, dir);
+    let is_reached = |with: &Played| {
+        let mut points = points.iter();
+        points.all(|(life, effect)| {
+            with.lives.get(*life).and_then(|life| life.last()) == Some(*effect)
+        })
+    };
+    let mut tries = std::iter::repeat_with(play).take(TRIES);
+    tries.find(is_reached)
+}
+
+/// The first of two deaths, and the run without any.
+struct First<'a> {
+    without: &'a Played,
+    life: usize,
+    effect: &'a String,
+    deaths: Vec<Death>,
+}
+
+/// The agent that takes over dies too, before each of its first effects.
+fn die_again(
+    script: &Script,
+    first: &First<'_>,
+    with: &Played,
+    dir: &std::path::Path,
+    came: &mut Deaths,
+) {
+    let next = first.life + 1;
+    let Some(recovery) = with.lives.get(next) else {
+        return;
+    };
+    let every = if std::env::var_os(ALL).is_some() {
+        1
+    } else {
+        SAMPLE
+    };
+    for (number, effect) in recovery.iter().take(FIRST).enumerate() {
+        let (played, left) = came.pairs;
+        if (played + left) % every != 0 {
+            came.pairs.1 += 1;
+            continue;
+        }
+        came.pairs.0 += 1;
+        let same = recovery[..number].iter().filter(|e| *e == effect).count();
+        let mut deaths = first.deaths.clone();
+        deaths.push(Death::Before(effect.clone(), same));
+        let name = format!(
+            "{} life {} {:?}",
+            script.name,
+            first.life,
+            &deaths[first.life..]
+        );
+        let points = [(first.life, first.effect), (next, effect)];
+        let Some(again) = die(script, &deaths, &points, dir) else {
+            came.missed.push(name);
+            continue;
+        };
+        let excused = [excused(script, first.effect), excused(script, effect)].concat();
+        let found = differences(first.without, &again, &excused);
+        came.failures
+            .extend(found.into_iter().map(|what| format!("{name}: {what}")));
     }
 }
 
@@ -79,20 +160,36 @@ fn die_at_each_point(script: &Script) -> Deaths {
     ignore = "its points are those of Linux; under wine a file costs too much"
 )]
 fn an_agent_that_dies_at_any_point_leaves_the_next_one_all_it_needs() {
-    let found = Mutex::new((BTreeMap::new(), Vec::new(), Vec::new()));
+    let found = Mutex::new((BTreeMap::new(), Deaths::default()));
     for_each_script(|script| {
         let mut deaths = die_at_each_point(script);
         let mut found = found.lock().unwrap();
         found.0.insert(script.name, deaths.points);
-        found.1.append(&mut deaths.failures);
-        found.2.append(&mut deaths.unreached);
+        let all = &mut found.1;
+        all.failures.append(&mut deaths.failures);
+        all.unreached.append(&mut deaths.unreached);
+        all.missed.append(&mut deaths.missed);
+        all.pairs.0 += deaths.pairs.0;
+        all.pairs.1 += deaths.pairs.1;
     });
-    let (points, failures, unreached) = found.into_inner().unwrap();
+    let (points, came) = found.into_inner().unwrap();
+    let Deaths {
+        pairs: (pairs, left),
+        missed,
+        failures,
+        unreached,
+        ..
+    } = came;
     let all: usize = points.values().sum();
     println!(
         "{all} points of death in {} lifecycles: {points:?}",
         points.len()
     );
+    println!(
+        "{pairs} pairs of deaths, {} not reached: {missed:?}; {left} are left to a run with {ALL}=1",
+        missed.len()
+    );
+    assert!(missed.len() * 20 <= pairs, "{missed:#?}");
     assert!(
         unreached.is_empty(),
         "{} of {all} not reached:\n{}",

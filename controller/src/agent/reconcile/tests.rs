@@ -3,6 +3,7 @@
 
 mod api_failures;
 mod claims;
+mod clock;
 mod create_unclear;
 mod deletion;
 mod disk;

@@ -6,6 +6,12 @@ use hcs_crds::{Phase, RestartPolicy};
 use hcs_tests::{Container, Live, Node, PATIENCE, Result, Scenario, eventually};
 use serde_json::json;
 
+/// How many objects are on a node whose API server goes away; more by this variable.
+const MANY: usize = 24;
+const MANY_OBJECTS: &str = "HCS_AWAY_OBJECTS";
+/// Writes that an object is worth whose container was made again meanwhile: its status, and an Event of each reason.
+const WRITES: usize = 3;
+
 /// Waits until the node has exactly these attempts of the objects.
 async fn node_has(node: &Node, attempts: &[(&Live, u32)]) -> Result {
     let wanted: BTreeSet<String> = attempts
@@ -82,5 +88,75 @@ async fn a_container_that_ends_while_the_api_server_is_away_is_restarted_and_the
     node.agent().ready().await?;
     stays.patch_spec(json!({"restartRequest": "1"})).await?;
     node_has(&node, &[(&ends, 3), (&stays, 2)]).await?;
+    scenario.leaves_nothing_on(&node).await
+}
+
+#[tokio::test]
+async fn an_api_server_that_is_back_is_told_only_what_has_changed() -> Result {
+    let (control_plane, _turn) = super::alone().await?;
+    let scenario = Scenario::on(control_plane.clone(), "away-many").await?;
+    let node = scenario.node().await?;
+    let many = std::env::var(MANY_OBJECTS).map_or(MANY, |text| text.parse().unwrap());
+    let mut objects = Vec::new();
+    for number in 0..many {
+        let container = Container::named(&format!("c{number}")).on(&node);
+        let container = container.running_for_ever();
+        let container = container.restart_policy(RestartPolicy::Always);
+        objects.push(scenario.create(container).await?);
+    }
+    for object in &objects {
+        object.becomes(Phase::Running).await?;
+    }
+    scenario.is_at_rest_on(&node).await?;
+
+    control_plane.kill_api_server();
+    node.agent().kill();
+    let (ended, kept) = objects.split_at(many / 4);
+    for object in ended {
+        let first = format!("hc-{}-1", object.uid());
+        node.sim().kill_shim(&first).unwrap();
+    }
+    node.agent().start_again()?;
+    let second = ended.iter().map(|object| (object, 2));
+    let attempts: Vec<_> = second
+        .chain(kept.iter().map(|object| (object, 1)))
+        .collect();
+    node_has(&node, &attempts).await?;
+    let audit = control_plane.audit().from_now();
+    control_plane.restart_api_server().await?;
+    for object in ended {
+        runs_as(object, 2).await?;
+    }
+    node.agent().ready().await?;
+    node.relists(5).await?;
+    node_has(&node, &attempts).await?;
+    let mut writes = audit.writes()?;
+    writes.retain(|write| write.node == node.name());
+    for (object, attempt) in attempts {
+        let statuses = writes.iter().filter(|write| write.name == object.name());
+        // An Event's name begins with its object's.
+        let prefix = format!("{}.", object.name());
+        let events = writes
+            .iter()
+            .filter(|write| write.name.starts_with(&prefix));
+        let about = statuses.count() + events.count();
+        let most = if attempt == 1 { 0 } else { WRITES };
+        assert!(
+            about <= most,
+            "{about} writes about {}: {writes:#?}",
+            object.name()
+        );
+    }
+    let events = writes.iter().filter(|write| write.resource == "events");
+    let events = events.count();
+    assert!(
+        events <= ended.len() * (WRITES - 1),
+        "{events} Events: {writes:#?}"
+    );
+    println!(
+        "{} writes for {many} objects, {} of which changed",
+        writes.len(),
+        ended.len()
+    );
     scenario.leaves_nothing_on(&node).await
 }
