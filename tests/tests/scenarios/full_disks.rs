@@ -34,13 +34,15 @@ async fn nothing_is_made_without_a_place_for(name: &str, folder: &str) -> Result
     late.has_event_saying(Reason::NodeStorageFailed, "No space left on device")
         .await?;
     assert_eq!(node.containers()?, [id(&web, 1)]);
-    // One that ends meanwhile is not forgotten.
-    node.sim().kill_shim(&id(&web, 1)).unwrap();
-    web.says(READY, "False", Reason::NodeStorageFailed).await?;
     node.relists(3).await?;
+    // One that ends meanwhile is not forgotten. Its own bundle may make room for its next one.
+    node.sim().kill_shim(&id(&web, 1)).unwrap();
+    if folder == "records" {
+        web.says(READY, "False", Reason::NodeStorageFailed).await?;
+        let live = node.sim().containers().unwrap();
+        assert!(live.iter().all(|c| c.status != "running"), "{live:#?}");
+    }
     node.agent().running()?;
-    let live = node.sim().containers().unwrap();
-    assert!(live.iter().all(|c| c.status != "running"), "{live:#?}");
     disk.has_room()?;
     late.becomes_ready().await?;
     web.becomes_ready().await?;
