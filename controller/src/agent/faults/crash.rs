@@ -30,7 +30,7 @@ const FIRST: usize = 8;
 /// Asks for all pairs of deaths.
 const ALL: &str = "HCS_FAULTS_ALL";
 /// One of so many pairs is played in a run of all tests.
-const SAMPLE: usize = 41;
+const SAMPLE: usize = 101;
 
 /// What came of the deaths in a lifecycle.
 #[derive(Default)]
