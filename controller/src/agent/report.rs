@@ -220,7 +220,11 @@ impl Report {
             conditions.add(SCRATCH_READY, ready, reason, &message);
         }
         if self.wanted.update_policy == UpdatePolicy::Manual {
-            let required = self.record.expects_container() && differs(&self.wanted, &self.record);
+            // What was stopped on request comes back with the newest spec, whoever asks for it.
+            let stopped = self.record.ended.as_ref();
+            let stopped = stopped.is_some_and(|ended| ended.cause.is_operator());
+            let required =
+                self.record.expects_container() && !stopped && differs(&self.wanted, &self.record);
             let (reason, message) = if required {
                 let text = "the container runs an older spec; change spec.restartRequest to apply this one";
                 (Reason::RestartRequired, text)

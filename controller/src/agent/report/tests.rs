@@ -230,6 +230,29 @@ fn a_manual_update_says_whether_a_restart_is_required() {
 }
 
 #[test]
+fn what_was_stopped_on_request_requires_no_restart_to_come_back_with_the_newest_spec() {
+    let mut report = report(settled(Settled::Reached));
+    report.wanted.update_policy = UpdatePolicy::Manual;
+    report.wanted.hash = "other".into();
+    for (cause, required) in [
+        (Cause::Stopped, "False/NotRequired"),
+        (Cause::Forced, "False/NotRequired"),
+        (Cause::Guest, "True/RestartRequired"),
+    ] {
+        report.record.ended = Some(Ended {
+            exit_code: Some(0),
+            cause,
+            at: Timestamp::UNIX_EPOCH,
+        });
+        let text = reads(&report);
+        assert!(
+            text.ends_with(&format!("RestartRequired={required}")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_scratch_has_its_condition() {
     let mut report = report(Outcome::Doing(Step::CreateScratch));
     report.wanted.scratch_gb = Some(40);
