@@ -61,7 +61,12 @@ async fn a_stop_that_was_cut_off_is_said_again_and_keeps_its_grace_period() {
     let begun = tokio::time::Instant::now();
     let agent = Whole::start(node).await;
     agent.until("removed", |a| a.runtime.has().is_empty()).await;
-    let calls = ["kill web-1 CtrlShutdown", "delete --force web-1"];
+    // One that is removed by force anyway is asked whether it can be paused.
+    let calls = [
+        "kill web-1 CtrlShutdown",
+        "pause web-1",
+        "delete --force web-1",
+    ];
     assert_eq!(agent.runtime.calls(), calls);
     assert!((27..=30).contains(&begun.elapsed().as_secs()));
 }
