@@ -143,6 +143,10 @@ async fn a_step_that_hangs_each_time_is_tried_again_calmly() -> Result {
 async fn a_call_that_a_killed_agent_left_under_way_ends_with_it() -> Result {
     let scenario = Scenario::named("hung-amid").await?;
     let node = scenario.node().await?;
+    let stays = Container::named("stays").on(&node).running_for_ever();
+    let stays = scenario.create(stays).await?;
+    let before = stays.becomes(Phase::Running).await?.status.unwrap();
+    let shim = before.pid.unwrap();
     let gate = Gate::on(&node);
     node.sim()
         .inject(gate.holds(&node, "create", Point::Begin).times(1))
@@ -156,11 +160,20 @@ async fn a_call_that_a_killed_agent_left_under_way_ends_with_it() -> Result {
         Ok(if there { Err(call.pid) } else { Ok(()) })
     })
     .await?;
+    assert!(
+        node.has_process(shim),
+        "a shim ended with the agent: {shim}"
+    );
     gate.open();
     node.agent().start_again()?;
     let object = web.becomes(Phase::Running).await?;
     let id = object.status.unwrap().container_id.unwrap();
-    assert_eq!(node.containers()?, [id]);
+    let stayed = before.container_id.unwrap();
+    let (mut there, mut expected) = (node.containers()?, vec![id, stayed]);
+    there.sort();
+    expected.sort();
+    assert_eq!(there, expected);
+    assert!(node.has_process(shim), "{shim} was not left alone");
     assert_eq!(node.sim().overlaps().unwrap(), None);
     scenario.leaves_nothing_on(&node).await
 }
