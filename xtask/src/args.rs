@@ -100,8 +100,7 @@ pub enum Part {
     Grounds,
     /// The simulator built for Windows plays the real runhcs' script under wine.
     Transcripts,
-    /// The scenarios and the script with the real runhcs, under wine. Only when asked for: of some hundreds of its
-    /// `start`s one does not come back there (docs/windows.md).
+    /// The scenarios and the script with the real runhcs, under wine.
     RealRunhcs,
     /// The agent killed at each point of each lifecycle; a filter is the name of a lifecycle, or that and a point's
     /// number. Only when asked for: it takes the better part of an hour.
@@ -141,12 +140,9 @@ impl Part {
         )
     }
 
-    /// Takes too long for every run, or does not always come to its end.
+    /// Takes too long for every run.
     pub fn waits_to_be_asked_for(self) -> bool {
-        matches!(
-            self,
-            Self::Faults | Self::Views | Self::Sequences | Self::RealRunhcs
-        )
+        matches!(self, Self::Faults | Self::Views | Self::Sequences)
     }
 }
 
