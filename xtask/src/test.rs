@@ -20,9 +20,9 @@ use crate::{interrupt, windows};
 /// Runs the tests of a part that have a text in their names.
 type Tests = fn(Option<&str>) -> Result<Counts>;
 
-/// What needs more than the tests themselves. Most of it waits for something most of the time, so that the lines run
-/// side by side; the parts of a line run one after the other.
-const LINES: [&[(Part, Tests)]; 3] = [
+/// What needs more than the tests themselves; the parts of a line run one after the other. Scenarios on Linux mostly wait,
+/// so that they leave room for another line; programs under wine are work, and keep to one.
+const LINES: [&[(Part, Tests)]; 2] = [
     &[
         (Part::Scenarios, scenarios::on_linux),
         (Part::Faults, scenarios::deaths),
@@ -32,12 +32,10 @@ const LINES: [&[(Part, Tests)]; 3] = [
     &[
         (Part::Windows, windows::unit),
         (Part::Grounds, scenarios::on_windows),
-    ],
-    &[
+        (Part::RealRunhcs, scenarios::real_runhcs),
         (Part::Transcripts, |_| {
             windows::transcripts(windows::TRANSCRIPT_OF_SIMULATOR)
         }),
-        (Part::RealRunhcs, scenarios::real_runhcs),
     ],
 ];
 

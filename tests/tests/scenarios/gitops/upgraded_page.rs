@@ -55,24 +55,16 @@ async fn is_taken_over(name: &str, change: fn(&mut Value)) -> Result {
     })
     .await?;
     assert_ne!(own.agent_version.as_deref(), Some(FORMER));
-    let since = |status: &HcsNodeStatus| -> Vec<_> {
-        let all = status.conditions.iter();
-        all.filter(|condition| condition.type_ != "FromTheFuture")
-            .map(|c| {
-                (
-                    c.type_.clone(),
-                    c.status.clone(),
-                    c.last_transition_time.clone(),
-                )
-            })
-            .collect()
-    };
-    assert_eq!(
-        since(&now),
-        since(&left),
-        "what has not changed keeps its time"
-    );
-    assert_ne!(since(&now), since(&own));
+    // A condition that speaks of the machine, such as its room on disk, may have become another since.
+    let mut stayed = 0;
+    for now in &now.conditions {
+        let left = left.conditions.iter().find(|left| left.type_ == now.type_);
+        if let Some(left) = left.filter(|left| left.status == now.status) {
+            assert_eq!(now.last_transition_time, left.last_transition_time);
+            stayed += 1;
+        }
+    }
+    assert!(stayed >= 2, "{left:#?} {now:#?}");
     let named = |status: &HcsNodeStatus| -> Vec<_> {
         let all = status.capabilities.iter();
         all.map(|c| (c.name.clone(), c.supported)).collect()

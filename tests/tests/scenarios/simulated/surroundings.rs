@@ -10,8 +10,9 @@ use hcs_tests::{Container, Live, Node, NodeOptions, PATIENCE, Result, Scenario, 
 
 /// Requests that an agent may make over five lists, a second each, while none succeeds.
 const CALM: usize = 60;
-/// Statuses that say that a container has ended, is being made (where that takes over a second), and runs again.
-const STATUSES: usize = 3;
+/// Statuses that say that a container has ended, is being made, runs again, and has these processes: as many where each
+/// step takes over a second, else fewer.
+const STATUSES: usize = 4;
 
 async fn always(scenario: &Scenario, node: &Node) -> Result<Live> {
     let web = Container::named("web").on(node).running_for_ever();
