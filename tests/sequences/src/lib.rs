@@ -266,12 +266,14 @@ pub fn view(status: &Value, live: &[(String, Value)], name: &str, uid: &str) -> 
     };
     let conditions: Vec<_> = conditions.map(words).collect();
     let scratch = runs.then(|| status["scratch"]["sizeGB"].clone());
+    // What is wanted stopped and was never started is left as it is, with the console that it has.
+    let tty = runs.then(|| status["tty"].clone());
+    let live = live.iter().filter(|(state, _)| runs || state != "created");
     let live: Vec<_> = live
-        .iter()
         .map(|(state, config)| json!([state, without_past(config.clone())]))
         .collect();
     let view = json!({
-        "phase": status["phase"], "conditions": conditions, "tty": status["tty"],
+        "phase": status["phase"], "conditions": conditions, "tty": tty,
         "scratch": scratch, "planned": status["plannedActions"], "live": live,
     });
     let text = format!("{view:#}").replace(uid, "UID");
