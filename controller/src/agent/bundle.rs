@@ -98,7 +98,7 @@ pub fn prepare(object: &HcsContainer, policy: &HostPolicy) -> Result<Prepared, B
         (None, None) => (Value::Null, None),
     };
     config::check(&config, spec.runtime)?;
-    host::admit_config(&config, policy)?;
+    host::admit_config(&config, spec.runtime, policy)?;
     let paths = config::host_paths(&config);
     let at = |source| BundleError::Path {
         field: "spec.bundle: layerFolders or mounts",

@@ -161,8 +161,9 @@ target!(
             (Os::Windows, Isolation::HyperV),
             (Os::Linux, Isolation::HyperV),
         ] {
-            let passes = config::check(&config, Runtime { os, isolation }).is_ok();
-            if passes && host::admit_config(&config, &policy).is_ok() {
+            let runtime = Runtime { os, isolation };
+            let passes = config::check(&config, runtime).is_ok();
+            if passes && host::admit_config(&config, runtime, &policy).is_ok() {
                 is_harmless(&config);
             }
         }

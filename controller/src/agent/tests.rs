@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use runhcs::ErrorKind;
 use serde_json::json;
 
-use super::fixtures::{Answer, Node, Said, Whole, fails, hangs, panics, pass, paused_now, uid};
+use super::fixtures::{
+    Answer, Node, Said, View, Whole, fails, hangs, panics, pass, paused_now, uid,
+};
 use super::record::container_id;
 use crate::platform::Process;
 
@@ -194,17 +196,45 @@ async fn the_lease_is_renewed_only_while_runhcs_answers_and_at_once_when_it_does
     pass(100.0).await;
     let before = agent.api.renewals();
     assert_eq!(before, 11);
-    for _ in 0..4 {
+    for _ in 0..1000 {
         agent.runtime.next("list", fails(ErrorKind::Failed, "no"));
     }
     let fails = |a: &Whole| a.api.page().0.unwrap()["status"]["conditions"][0]["status"] == "False";
     agent.until("says so", fails).await;
     let stopped = agent.api.renewals();
-    pass(3.0).await;
+    pass(100.0).await;
     assert_eq!(agent.api.renewals(), stopped);
+    agent.runtime.heals();
     agent.until("says so", |a| !fails(a)).await;
     pass(1.0).await;
     assert!(agent.api.renewals() > stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lease_is_not_renewed_while_the_watch_fails_and_soon_when_it_is_back() {
+    let node = Node::unlisted();
+    let web = serde_json::to_value(node.object("web")).unwrap();
+    let agent = Whole::start(node).await;
+    agent.until("renewed", |a| a.api.renewals() == 1).await;
+    for topic in ["list", "watch"] {
+        for _ in 0..1000 {
+            agent.api.next(topic, Answer::Refuses(503));
+        }
+    }
+    // With the next change, the watch breaks off.
+    agent.api.shows(View::Broken(agent.api.changes()));
+    agent.api.put(web);
+    for _ in 0..10 {
+        agent.api.passes();
+    }
+    pass(1.0).await;
+    let stopped = agent.api.renewals();
+    pass(100.0).await;
+    assert_eq!(agent.api.renewals(), stopped);
+    agent.api.heals();
+    pass(10.0).await;
+    assert!(agent.api.renewals() > stopped);
+    agent.until_has("web-1", "running").await;
 }
 
 #[tokio::test(start_paused = true)]

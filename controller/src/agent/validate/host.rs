@@ -73,17 +73,6 @@ const ACCESSES: [(&str, &str, HostAccess); 5] = [
     ),
 ];
 
-/// Where a config says how much memory: for a container, and for its virtual machine.
-const MEMORY_ANNOTATIONS: [&str; 2] = [
-    "io.microsoft.container.memory.sizeinmb",
-    "io.microsoft.virtualmachine.computetopology.memory.sizeinmb",
-];
-/// The same of processors.
-const CPU_ANNOTATIONS: [&str; 2] = [
-    "io.microsoft.container.processor.count",
-    "io.microsoft.virtualmachine.computetopology.processor.count",
-];
-
 /// Why the host's settings refuse a spec: the field, its value, the rule, the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum Denied {
@@ -173,7 +162,7 @@ pub fn admit_spec(spec: &HcsContainerSpec, policy: &HostPolicy) -> Result<(), De
 }
 
 /// What the config asks for, wherever it comes from.
-pub fn admit_config(config: &Value, policy: &HostPolicy) -> Result<(), Denied> {
+pub fn admit_config(config: &Value, runtime: Runtime, policy: &HostPolicy) -> Result<(), Denied> {
     for (pointer, field, access) in ACCESSES {
         if let Some(value) = config.pointer(pointer).filter(|value| !is_nothing(value))
             && !policy.access.contains(&access)
@@ -186,24 +175,9 @@ pub fn admit_config(config: &Value, policy: &HostPolicy) -> Result<(), Denied> {
             });
         }
     }
-    let memory = Limited {
-        field: "windows.resources.memory.limit",
-        pointer: "/windows/resources/memory/limit",
-        annotations: &MEMORY_ANNOTATIONS,
-        unit: "MB",
-        per_unit: MB,
-        setting: "--max-memory-mb",
-    };
-    memory.admit(config, policy.max_memory_mb)?;
-    let cpus = Limited {
-        field: "windows.resources.cpu.count",
-        pointer: "/windows/resources/cpu/count",
-        annotations: &CPU_ANNOTATIONS,
-        unit: "processors",
-        per_unit: 1,
-        setting: "--max-cpus",
-    };
-    cpus.admit(config, policy.max_cpus)
+    let kind = Kind::of(runtime);
+    MEMORY.admit(config, kind, policy.max_memory_mb)?;
+    CPUS.admit(config, kind, policy.max_cpus)
 }
 
 fn is_nothing(value: &Value) -> bool {
@@ -219,26 +193,47 @@ fn is_nothing(value: &Value) -> bool {
 struct Limited {
     field: &'static str,
     pointer: &'static str,
-    annotations: &'static [&'static str],
+    /// The annotation that outweighs the field for the container, wherever it runs.
+    container: &'static str,
+    /// The one that does so for its virtual machine, which is what the host gives away.
+    vm: &'static str,
     unit: &'static str,
     /// Of what the field is counted in.
     per_unit: u64,
     setting: &'static str,
 }
 
+const MEMORY: Limited = Limited {
+    field: "windows.resources.memory.limit",
+    pointer: "/windows/resources/memory/limit",
+    container: "io.microsoft.container.memory.sizeinmb",
+    vm: "io.microsoft.virtualmachine.computetopology.memory.sizeinmb",
+    unit: "MB",
+    per_unit: MB,
+    setting: "--max-memory-mb",
+};
+
+const CPUS: Limited = Limited {
+    field: "windows.resources.cpu.count",
+    pointer: "/windows/resources/cpu/count",
+    container: "io.microsoft.container.processor.count",
+    vm: "io.microsoft.virtualmachine.computetopology.processor.count",
+    unit: "processors",
+    per_unit: 1,
+    setting: "--max-cpus",
+};
+
 impl Limited {
-    fn admit(&self, config: &Value, most: Option<u64>) -> Result<(), Denied> {
+    fn admit(&self, config: &Value, kind: Kind, most: Option<u64>) -> Result<(), Denied> {
         let Some(most) = most else { return Ok(()) };
-        let mut said = false;
         let field = config.pointer(self.pointer).and_then(Value::as_u64);
-        let field = field.map(|value| (self.field, value.div_ceil(self.per_unit)));
-        // hcsshim takes the annotation before the field, and a zero for nothing.
-        for (field, value) in field
-            .into_iter()
-            .chain(self.annotated(config))
-            .filter(|(_, value)| *value > 0)
-        {
-            said = true;
+        let field = field.unwrap_or_default();
+        let [container, vm] = [self.container, self.vm].map(|name| annotated(config, name));
+        for (field, value) in [
+            (self.field, field.div_ceil(self.per_unit)),
+            (self.container, container),
+            (self.vm, vm),
+        ] {
             if value > most {
                 return Err(Denied::TooMuch {
                     field,
@@ -249,7 +244,10 @@ impl Limited {
                 });
             }
         }
-        if said {
+        // hcsshim takes the annotation before the field, a zero for nothing, and less than one unit for zero. With a
+        // virtual machine, what is said of the container alone leaves the machine as large as hcsshim makes one.
+        let annotated = if kind == Kind::Process { container } else { vm };
+        if annotated > 0 || field >= self.per_unit {
             return Ok(());
         }
         Err(Denied::Unlimited {
@@ -259,14 +257,17 @@ impl Limited {
             setting: self.setting,
         })
     }
+}
 
-    fn annotated(&self, config: &Value) -> impl Iterator<Item = (&'static str, u64)> {
-        let annotations = config.get("annotations");
-        self.annotations.iter().filter_map(move |name| {
-            let value = annotations?.get(name)?.as_str()?;
-            Some((*name, value.parse().ok()?))
-        })
-    }
+/// What an annotation says, read as hcsshim does (`strconv.ParseUint`): digits alone, so no sign, and else nothing.
+fn annotated(config: &Value, name: &str) -> u64 {
+    let value = config.get("annotations").and_then(|all| all.get(name));
+    let digits = value
+        .and_then(Value::as_str)
+        .filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
+    digits
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

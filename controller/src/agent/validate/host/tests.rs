@@ -133,7 +133,7 @@ fn what_takes_hold_of_the_host_is_denied_unless_it_is_listed() {
     ];
     for (windows, access) in cases {
         let config = json!({"windows": windows});
-        let denied = said(admit_config(&config, &policy(|_| ())));
+        let denied = said(admit_config(&config, Runtime::default(), &policy(|_| ())));
         names(
             &denied,
             &[
@@ -148,74 +148,140 @@ fn what_takes_hold_of_the_host_is_denied_unless_it_is_listed() {
             .copied()
             .filter(|other| *other != access);
         let others = policy(|policy| policy.access = others.collect());
-        assert_ne!(said(admit_config(&config, &others)), "allowed");
+        assert_ne!(
+            said(admit_config(&config, Runtime::default(), &others)),
+            "allowed"
+        );
         let listed = policy(|policy| policy.access = vec![access]);
-        assert_eq!(said(admit_config(&config, &listed)), "allowed");
+        assert_eq!(
+            said(admit_config(&config, Runtime::default(), &listed)),
+            "allowed"
+        );
     }
     let nothing = json!({"windows": {"devices": [], "credentialSpec": null, "network": {"endpointList": [], "networkNamespace": "", "DNSSearchList": ["x"]}}});
-    assert_eq!(said(admit_config(&nothing, &policy(|_| ()))), "allowed");
+    assert_eq!(
+        said(admit_config(&nothing, Runtime::default(), &policy(|_| ()))),
+        "allowed"
+    );
+}
+
+const HYPERV: Runtime = Runtime {
+    os: Os::Windows,
+    isolation: Isolation::HyperV,
+};
+const LCOW: Runtime = Runtime {
+    os: Os::Linux,
+    isolation: Isolation::HyperV,
+};
+
+/// Where a kind of container says how much, beside the field.
+fn binding(limited: &Limited) -> [(Runtime, &'static str); 3] {
+    [
+        (Runtime::default(), limited.container),
+        (HYPERV, limited.vm),
+        (LCOW, limited.vm),
+    ]
 }
 
 #[test]
 fn memory_counts_wherever_the_config_says_it_and_must_be_said() {
     let limited = policy(|policy| policy.max_memory_mb = Some(512));
-    let at = |config: Value| said(admit_config(&config, &limited));
     let field = |bytes: u64| json!({"windows": {"resources": {"memory": {"limit": bytes}}}});
-    assert_eq!(at(field(512 * MB)), "allowed");
-    names(
-        &at(field(512 * MB + 1)),
-        &[
-            "windows.resources.memory.limit: 513 MB",
-            "at most 512",
-            "--max-memory-mb",
-            "ask for less",
-        ],
-    );
-    for name in MEMORY_ANNOTATIONS {
-        assert_eq!(at(json!({"annotations": {name: "512"}})), "allowed");
+    for (runtime, name) in binding(&MEMORY) {
+        let at = |config: Value| said(admit_config(&config, runtime, &limited));
+        assert_eq!(at(field(512 * MB)), "allowed");
+        assert_eq!(at(field(MB)), "allowed");
         names(
-            &at(json!({"annotations": {name: "513"}})),
-            &[name, "513 MB"],
+            &at(field(512 * MB + 1)),
+            &[
+                "windows.resources.memory.limit: 513 MB",
+                "at most 512",
+                "--max-memory-mb",
+                "ask for less",
+            ],
         );
-        // The annotation outweighs the field.
-        let mut both = field(MB);
-        both["annotations"] = json!({name: "4096"});
-        names(&at(both), &[name]);
-        // What hcsshim does not read as a number is no limit.
-        for nothing in ["0", "512MB", ""] {
+        assert_eq!(at(json!({"annotations": {name: "512"}})), "allowed");
+        // Whatever hcsshim does not read as a number, or makes nothing of, is no limit.
+        for nothing in [
+            "0",
+            "512MB",
+            "",
+            "+512",
+            "-1",
+            " 512",
+            "99999999999999999999",
+        ] {
             names(
                 &at(json!({"annotations": {name: nothing}})),
                 &["is not set"],
             );
         }
+        for nothing in [json!({}), field(0), field(1), field(MB - 1)] {
+            names(
+                &at(nothing),
+                &[
+                    "windows.resources.memory.limit is not set",
+                    "at most 512 MB",
+                ],
+            );
+        }
+        for name in [MEMORY.container, MEMORY.vm] {
+            names(
+                &at(json!({"annotations": {name: "513"}})),
+                &[name, "513 MB"],
+            );
+            // The annotation outweighs the field.
+            let mut both = field(MB);
+            both["annotations"] = json!({name: "4096"});
+            names(&at(both), &[name]);
+        }
+        let unlimited = admit_config(&json!({}), runtime, &policy(|_| ()));
+        assert_eq!(said(unlimited), "allowed");
     }
-    names(
-        &at(json!({})),
-        &[
-            "windows.resources.memory.limit is not set",
-            "at most 512 MB",
-        ],
-    );
-    names(&at(field(0)), &["is not set"]);
-    assert_eq!(said(admit_config(&json!({}), &policy(|_| ()))), "allowed");
 }
 
 #[test]
 fn processors_count_wherever_the_config_says_them_and_must_be_said() {
     let limited = policy(|policy| policy.max_cpus = Some(2));
-    let at = |config: Value| said(admit_config(&config, &limited));
     let field = |count: u64| json!({"windows": {"resources": {"cpu": {"count": count}}}});
-    assert_eq!(at(field(2)), "allowed");
-    names(
-        &at(field(3)),
-        &["windows.resources.cpu.count: 3 processors", "--max-cpus"],
-    );
-    for name in CPU_ANNOTATIONS {
-        assert_eq!(at(json!({"annotations": {name: "2"}})), "allowed");
+    for (runtime, name) in binding(&CPUS) {
+        let at = |config: Value| said(admit_config(&config, runtime, &limited));
+        assert_eq!(at(field(2)), "allowed");
         names(
-            &at(json!({"annotations": {name: "64"}})),
-            &[name, "64 processors"],
+            &at(field(3)),
+            &["windows.resources.cpu.count: 3 processors", "--max-cpus"],
+        );
+        assert_eq!(at(json!({"annotations": {name: "2"}})), "allowed");
+        for name in [CPUS.container, CPUS.vm] {
+            names(
+                &at(json!({"annotations": {name: "64"}})),
+                &[name, "64 processors"],
+            );
+        }
+        names(&at(json!({})), &["windows.resources.cpu.count is not set"]);
+    }
+}
+
+#[test]
+fn what_is_said_of_something_else_than_the_host_gives_away_is_no_limit() {
+    let limited = policy(|policy| {
+        policy.max_memory_mb = Some(512);
+        policy.max_cpus = Some(2);
+    });
+    for (runtime, memory, cpus) in [
+        (Runtime::default(), MEMORY.vm, CPUS.vm),
+        (HYPERV, MEMORY.container, CPUS.container),
+        (LCOW, MEMORY.container, CPUS.container),
+    ] {
+        let at = |config: Value| said(admit_config(&config, runtime, &limited));
+        names(
+            &at(json!({"annotations": {memory: "64"}})),
+            &["windows.resources.memory.limit is not set"],
+        );
+        let resources = json!({"memory": {"limit": MB}});
+        names(
+            &at(json!({"annotations": {cpus: "1"}, "windows": {"resources": resources}})),
+            &["windows.resources.cpu.count is not set"],
         );
     }
-    names(&at(json!({})), &["windows.resources.cpu.count is not set"]);
 }
