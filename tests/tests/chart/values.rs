@@ -48,7 +48,7 @@ fn the_values_of_the_gitops_examples_are_what_the_chart_takes() {
 }
 
 /// What is set, and what the refusal must name.
-const REFUSED: [(&str, &str); 16] = [
+const REFUSED: [(&str, &str); 17] = [
     ("agnet.enabled=true", "agnet"),
     ("agent.setings.runhcs=C:\\x.exe", "setings"),
     ("agent.settings.runhsc=C:\\x.exe", "runhsc"),
@@ -56,6 +56,11 @@ const REFUSED: [(&str, &str); 16] = [
     (
         "agent.settings.layerRoots={\\\\\\\\server\\\\share}",
         "/agent/settings/layerRoots/0",
+    ),
+    // The admission policy would take it for two roots.
+    (
+        "agent.settings.mountRoots={C:\\\\hcs;Windows}",
+        "/agent/settings/mountRoots/0",
     ),
     (
         "agent.settings.relistInterval=30",

@@ -5,7 +5,9 @@
 mod ask;
 mod attacks;
 mod host_policy;
+mod host_policy_forms;
 mod manifests;
 mod matrix;
+mod strict;
 mod targets;
 mod world;
