@@ -2,7 +2,10 @@
 #![cfg(test)]
 
 use hcs_crds::conditions::{DISK_PRESSURE, READY};
-use hcs_crds::{HcsNode, HcsNodeStatus, Phase};
+use hcs_crds::{
+    CAPABILITY_CREATE, CAPABILITY_HYPERV, CAPABILITY_LCOW, CAPABILITY_PAUSE_PROCESS, HcsNode,
+    HcsNodeStatus, Phase, Supported,
+};
 use hcs_tests::{Container, Error, Node, PATIENCE, Result, Scenario, eventually};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
@@ -50,10 +53,47 @@ async fn a_node_says_what_it_is_and_counts_its_containers() -> Result {
     assert_eq!(condition(&status, READY), "True AgentReady");
     assert_eq!(status.observed_generation, 1);
     assert_eq!(status.containers.total, 1);
-    assert!(status.agent_version.is_some() && status.os_build.is_some());
-    assert!(status.boot_id.is_some() && status.runhcs.path.is_some());
-    let table = kubectl(&scenario, &["get", "hcsnodes", node.name()]);
-    assert!(table.contains("AgentReady"), "{table}");
+    assert_eq!(
+        status.agent_version.as_deref(),
+        Some(env!("CARGO_PKG_VERSION"))
+    );
+    assert!(status.os_build.is_some_and(|build| !build.is_empty()));
+    assert!(status.boot_id.is_some());
+    let runhcs = status.runhcs.path.unwrap_or_default();
+    assert!(runhcs.contains("runhcs"), "{runhcs:?}");
+    // All that a plain build of v0.11.7 says of itself.
+    assert_eq!(status.runhcs.version.as_deref(), Some("spec: 1.0.2-dev"));
+    let able = |name: &str| {
+        let mut all = status.capabilities.iter();
+        all.find(|c| c.name == name).map(|c| c.supported)
+    };
+    assert_eq!(able(CAPABILITY_CREATE), Some(Supported::True));
+    for unseen in [CAPABILITY_HYPERV, CAPABILITY_LCOW, CAPABILITY_PAUSE_PROCESS] {
+        assert_eq!(able(unseen), Some(Supported::Unknown), "{unseen}");
+    }
+    let table = kubectl(&scenario, &["get", "hcsnodes", node.name(), "-o", "wide"]);
+    let words: Vec<&str> = table.split_whitespace().collect();
+    for word in [
+        "READY",
+        "REASON",
+        "CREATE",
+        "HYPERV",
+        "LCOW",
+        "PAUSE",
+        "RUNNING",
+        "TOTAL",
+        "DISK-PRESSURE",
+        "AGENT",
+        "RUNHCS",
+        "OS",
+        "FOREIGN",
+        "LEFTOVERS",
+        "BOOT",
+        "AgentReady",
+        env!("CARGO_PKG_VERSION"),
+    ] {
+        assert!(words.contains(&word), "{word} is not in {table}");
+    }
     node.reboot().await?;
     page_comes_to(&scenario, node.name(), "has another boot id", |now| {
         now.boot_id != status.boot_id
@@ -141,6 +181,20 @@ async fn renewed(scenario: &Scenario, node: &Node) -> Result<Option<String>> {
         .map(|time| time.0.to_string()))
 }
 
+/// Waits until a node's Lease was renewed so many times.
+pub async fn lease_is_renewed(scenario: &Scenario, node: &Node, times: usize) -> Result {
+    let mut before = None;
+    for _ in 0..times {
+        before = eventually(PATIENCE, "the lease is renewed", || async {
+            let now = renewed(scenario, node).await?;
+            let changed = now.is_some() && now != before;
+            Ok(if changed { Ok(now) } else { Err(now) })
+        })
+        .await?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_lease_is_renewed_while_the_agent_lives() -> Result {
     let scenario = Scenario::named("lease").await?;
@@ -149,19 +203,5 @@ async fn the_lease_is_renewed_while_the_agent_lives() -> Result {
         ..hcs_tests::NodeOptions::default()
     };
     let node = scenario.node_with(options).await?;
-    let changes = |before: Option<String>| {
-        let (scenario, node) = (&scenario, &node);
-        async move {
-            eventually(PATIENCE, "the lease is renewed", || async {
-                let now = renewed(scenario, node).await?;
-                let changed = now.is_some() && now != before;
-                Ok(if changed { Ok(now.clone()) } else { Err(now) })
-            })
-            .await
-        }
-    };
-    let first = changes(None).await?;
-    let second = changes(first).await?;
-    changes(second).await?;
-    Ok(())
+    lease_is_renewed(&scenario, &node, 3).await
 }

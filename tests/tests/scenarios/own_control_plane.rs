@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod api_server_away;
+mod healthy_nodes;
 mod leaders;
 mod nobody_there;
 mod restored_store;
