@@ -271,3 +271,29 @@ async fn a_limit_that_is_no_number_allows_nothing_and_says_so() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_config_larger_than_people_write_is_judged_to_its_last_entry() {
+    let limits = [("maxMemoryMb", "512"), ("maxCpus", "2")];
+    let strict = Strict::with("forms-large", &[ROOTS.as_slice(), &limits].concat()).await;
+    let many = |count: usize, make: fn(usize) -> Value| (0..count).map(make).collect::<Vec<_>>();
+    let mut config = json!({
+        "process": {
+            "args": many(1000, |i| json!(format!("argument-{i}"))),
+            "env": many(1000, |i| json!(format!("NAME_{i}=a value of the usual length"))),
+        },
+        "mounts": many(1000, |i| json!({
+            "destination": format!("C:\\data\\{i}"), "type": "bind", "options": ["ro"],
+            "source": format!("C:\\hcs\\mounts\\{i}\\a folder with a name of the usual length"),
+        })),
+        "windows": {"layerFolders": many(128, |i| json!(format!("C:\\hcs\\layers\\{i:064}")))},
+    });
+    assert_eq!(strict.config(config.clone()).await, "accepted");
+    config["mounts"][999]["source"] = json!("C:\\Windows");
+    refuses(
+        &strict.config(config.clone()).await,
+        &["mounts[].source", "C:\\Windows", "mountRoots"],
+    );
+    config["mounts"][999] = json!({"Source": "C:\\Windows"});
+    refuses(&strict.config(config).await, &["the key Source"]);
+}
