@@ -60,9 +60,12 @@ impl Audit {
     /// All writes so far, in the order in which they were answered.
     pub fn writes(&self) -> Result<Vec<Write>> {
         let failed = |source| Error::file("read", &self.file, source);
-        let mut file = File::open(&self.file).map_err(failed)?;
-        file.seek(SeekFrom::Start(self.from)).map_err(failed)?;
-        let mut reader = BufReader::new(file);
+        let mut reader = BufReader::new(File::open(&self.file).map_err(failed)?);
+        if let Some(before) = self.from.checked_sub(1) {
+            // The mark may be amid a line, that of a write before it.
+            reader.seek(SeekFrom::Start(before)).map_err(failed)?;
+            reader.skip_until(b'\n').map_err(failed)?;
+        }
         let (mut writes, mut line) = (Vec::new(), String::new());
         while reader.read_line(&mut line).map_err(failed)? > 0 && line.ends_with('\n') {
             let event: Event = serde_json::from_str(&line).map_err(|source| Error::Json {
@@ -163,5 +166,16 @@ mod tests {
             (writes[0].node.as_str(), writes[0].subresource.as_str()),
             ("n1", "status")
         );
+    }
+
+    #[test]
+    fn a_mark_amid_a_line_counts_from_the_next_line_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("audit.log");
+        std::fs::write(&file, format!("{LINE}\n{}", &LINE[..40])).unwrap();
+        let later = Audit::new(file.clone()).from_now();
+        assert_eq!(later.writes().unwrap(), []);
+        std::fs::write(&file, format!("{LINE}\n{LINE}\n{LINE}\n")).unwrap();
+        assert_eq!(later.writes().unwrap().len(), 1);
     }
 }

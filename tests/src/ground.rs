@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
 
-use runhcs_sim::{CallRecord, SimNode};
+use runhcs_sim::{CallRecord, ContainerSnapshot, SimNode};
 use serde::Deserialize;
 
 use crate::process::Spawn;
@@ -205,11 +205,27 @@ impl Machine {
 
     /// Ids of the containers that its runhcs knows of.
     pub fn containers(&self) -> Result<Vec<String>> {
+        let all = self.list()?.into_iter();
+        Ok(all.map(|container| container.id).collect())
+    }
+
+    /// Ids of those that run.
+    pub fn running(&self) -> Result<Vec<String>> {
+        let mut all = self.list()?;
+        all.retain(|container| container.status == "running");
+        Ok(all.into_iter().map(|container| container.id).collect())
+    }
+
+    fn list(&self) -> Result<Vec<Listed>> {
         if let Some(sim) = &self.sim {
             let all = sim.containers();
             let all =
                 all.map_err(|source| Error::file("list the containers of", &self.runhcs, source))?;
-            return Ok(all.into_iter().map(|container| container.id).collect());
+            let listed = |container: ContainerSnapshot| Listed {
+                id: container.id,
+                status: container.status,
+            };
+            return Ok(all.into_iter().map(listed).collect());
         }
         let Output { status, stdout, .. } = self.call(&["list", "--format", "json"])?;
         if !status.success() {
@@ -223,11 +239,14 @@ impl Machine {
                 path: self.runhcs.clone(),
                 source,
             })?;
-        Ok(containers
-            .unwrap_or_default()
-            .into_iter()
-            .map(|container| container.id)
-            .collect())
+        Ok(containers.unwrap_or_default())
+    }
+
+    /// What was noted of two attempts of one object that lived at once, if anything. The real runhcs takes no such notes.
+    pub fn overlaps(&self) -> Result<Option<String>> {
+        let overlaps = self.sim.as_ref().map(|sim| sim.overlaps()).transpose();
+        let failed = |source| Error::file("read the overlaps of", &self.runhcs, source);
+        Ok(overlaps.map_err(failed)?.flatten())
     }
 
     /// One call of its runhcs, as a person makes it, with its standard output; [`Machine::calls`] does not show it.
@@ -360,6 +379,7 @@ impl Drop for Machine {
 #[derive(Deserialize)]
 struct Listed {
     id: String,
+    status: String,
 }
 
 /// The real runhcs: the one in the cache, unless it is to lie in another folder than the node's own.

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use hcs_crds::{DesiredState, HcsContainer, HcsContainerStatus, Phase, conditions};
+use hcs_crds::{DesiredState, HcsContainer, HcsContainerStatus, Phase, Reason, conditions};
 use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, WatchEvent, WatchParams};
@@ -67,23 +67,25 @@ impl Live {
         Ok(condition_of(&self.object().await?, type_).cloned())
     }
 
-    /// Waits until the agent has seen the newest spec and the container is in this phase.
+    /// Waits until the agent has seen the newest spec and the container is in this phase. A slow node says Running while
+    /// its start is not over, which is when its processes are listed: that is waited for.
     pub async fn becomes(&self, phase: Phase) -> Result<HcsContainer> {
         self.comes_to(&format!("is {phase:?}"), |object| {
-            observed(object)
-                && object
-                    .status
-                    .as_ref()
-                    .is_some_and(|status| status.phase == phase)
+            observed(object) && is_in(object, phase)
         })
         .await
     }
 
     /// Waits until it runs as its second attempt: the first has ended, or was replaced.
     pub async fn runs_again(&self) -> Result<HcsContainer> {
-        self.comes_to("runs as a second attempt", |object| {
+        self.runs_as(2).await
+    }
+
+    /// Waits until it runs as this attempt, whatever was seen of its spec.
+    pub async fn runs_as(&self, attempt: u32) -> Result<HcsContainer> {
+        self.comes_to(&format!("runs as attempt {attempt}"), |object| {
             let status = object.status.as_ref();
-            status.is_some_and(|s| s.attempt == Some(2) && s.phase == Phase::Running)
+            is_in(object, Phase::Running) && status.is_some_and(|s| s.attempt == Some(attempt))
         })
         .await
     }
@@ -97,12 +99,7 @@ impl Live {
     }
 
     /// Waits until the condition has this status and this reason.
-    pub async fn says(
-        &self,
-        type_: &str,
-        status: &str,
-        reason: hcs_crds::Reason,
-    ) -> Result<HcsContainer> {
+    pub async fn says(&self, type_: &str, status: &str, reason: Reason) -> Result<HcsContainer> {
         let what = format!("says {type_}={status} because of {}", reason.as_str());
         self.comes_to(&what, |object| {
             condition_of(object, type_).is_some_and(|condition| {
@@ -179,13 +176,13 @@ impl Live {
     }
 
     /// Waits until an Event with this reason is there.
-    pub async fn has_event(&self, reason: hcs_crds::Reason) -> Result<Event> {
+    pub async fn has_event(&self, reason: Reason) -> Result<Event> {
         let what = format!("an Event {}", reason.as_str());
         self.has_event_such(&what, reason, |_| true).await
     }
 
     /// Waits until an Event with this reason is there whose message has these words in it.
-    pub async fn has_event_saying(&self, reason: hcs_crds::Reason, words: &str) -> Result<Event> {
+    pub async fn has_event_saying(&self, reason: Reason, words: &str) -> Result<Event> {
         let what = format!("an Event {} that says {words:?}", reason.as_str());
         self.has_event_such(&what, reason, |event| {
             event
@@ -197,7 +194,7 @@ impl Live {
     }
 
     /// Waits until an Event with this reason was given so often; equal ones are one Event with a count.
-    pub async fn has_event_times(&self, reason: hcs_crds::Reason, times: i32) -> Result<Event> {
+    pub async fn has_event_times(&self, reason: Reason, times: i32) -> Result<Event> {
         let what = format!("an Event {} {times} times", reason.as_str());
         self.has_event_such(&what, reason, |event| {
             let count = event.series.as_ref().and_then(|series| series.count);
@@ -209,7 +206,7 @@ impl Live {
     async fn has_event_such(
         &self,
         what: &str,
-        reason: hcs_crds::Reason,
+        reason: Reason,
         such: impl Fn(&Event) -> bool,
     ) -> Result<Event> {
         let what = format!("{} has {what}", self.name);
@@ -322,6 +319,14 @@ pub fn observed(object: &HcsContainer) -> bool {
         .as_ref()
         .map(|status| status.observed_generation);
     seen.is_some() && seen == object.metadata.generation
+}
+
+/// Whether the container is in this phase, and not just on its way through it.
+fn is_in(object: &HcsContainer, phase: Phase) -> bool {
+    let ready = condition_of(object, conditions::READY);
+    let starts = ready.is_some_and(|ready| ready.reason == Reason::Starting.as_str());
+    let status = object.status.as_ref();
+    status.is_some_and(|status| status.phase == phase) && !(phase == Phase::Running && starts)
 }
 
 /// Whether the condition of this type has this status.

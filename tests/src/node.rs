@@ -185,6 +185,17 @@ impl Node {
         self.machine.containers()
     }
 
+    /// Ends the shim of a container that the agent has made, as a crash does.
+    pub fn kill_shim(&self, id: &str) -> Result {
+        let file = self.agent.data_dir().join("bundles").join(id);
+        let file = file.join("shim.pid");
+        let failed = |source| Error::file("read the pid in", &file, source);
+        let text = std::fs::read_to_string(&file).map_err(failed)?;
+        let pid = text.trim().parse().map_err(std::io::Error::other);
+        self.machine.kill_process(pid.map_err(failed)?);
+        Ok(())
+    }
+
     /// What is there of containers, whoever made them: processes of the node's runhcs, and the agent's files.
     pub fn leftovers(&self) -> Result<Vec<String>> {
         let mut left = self.machine.processes(&self.dir);

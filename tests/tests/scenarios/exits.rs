@@ -29,8 +29,7 @@ async fn exit_codes_are_seen_without_a_relist() -> Result {
         jobs.push((code, scenario.create(job).await?));
     }
     for (_, job) in &jobs {
-        // A call amid which the end comes fails, and asks for a list.
-        job.becomes_ready().await?;
+        job.becomes(Phase::Running).await?;
     }
     fs::write(&end, "").unwrap();
     for (code, job) in jobs {
@@ -64,8 +63,7 @@ async fn a_killed_shim_is_seen_at_once_and_its_container_is_made_anew() -> Resul
     let web = scenario
         .create(web.restart_policy(RestartPolicy::Always))
         .await?;
-    // A call amid which the end comes fails, and asks for a list.
-    let before = web.becomes_ready().await?.status.unwrap();
+    let before = web.becomes(Phase::Running).await?.status.unwrap();
     node.machine().kill_process(before.pid.unwrap());
     web.has_event(Reason::ContainerFailed).await?;
     let after = web.runs_again().await?.status.unwrap();

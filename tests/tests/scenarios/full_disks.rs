@@ -36,7 +36,7 @@ async fn nothing_is_made_without_a_place_for(name: &str, folder: &str) -> Result
     assert_eq!(node.containers()?, [id(&web, 1)]);
     node.relists(3).await?;
     // One that ends meanwhile is not forgotten. Its own bundle may make room for its next one.
-    node.sim().kill_shim(&id(&web, 1)).unwrap();
+    node.kill_shim(&id(&web, 1))?;
     if folder == "records" {
         web.says(READY, "False", Reason::NodeStorageFailed).await?;
         let live = node.sim().containers().unwrap();
@@ -109,7 +109,7 @@ async fn a_full_log_does_not_stop_the_agent() -> Result {
     node.sim()
         .inject(super::simulated::fails("list", runhcs_sim::Point::Begin).times(3))
         .unwrap();
-    node.sim().kill_shim(&id(&web, 1)).unwrap();
+    node.kill_shim(&id(&web, 1))?;
     web.runs_again().await?;
     node.relists(5).await?;
     node.agent().running()?;

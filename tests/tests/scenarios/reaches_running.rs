@@ -35,8 +35,7 @@ async fn to_become_running_costs_three_processes_and_two_writes() -> Result {
         .create(Container::named("web").on(&node).running_for_ever())
         .await?;
     let asked = std::time::Instant::now();
-    // A slow node says Running before its processes are listed, and Ready after that.
-    web.becomes_ready().await?;
+    web.becomes(Phase::Running).await?;
     // A node that takes longer says in between that it is creating the container.
     let interim = usize::from(asked.elapsed() > std::time::Duration::from_secs(1));
     let verbs: Vec<String> = node

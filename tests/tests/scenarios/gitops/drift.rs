@@ -1,7 +1,7 @@
 //! What somebody changes by hand is put back: on the node and in the status by the agent, in the spec by whatever
 //! applies what is in Git.
 
-use hcs_crds::{FINALIZER, HcsContainerStatus, Phase, Reason};
+use hcs_crds::{FINALIZER, Phase, Reason};
 use hcs_tests::{Container, Error, Live, Node, Result, Scenario};
 use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
@@ -17,17 +17,6 @@ async fn running(scenario: &Scenario, node: &Node) -> Result<(Live, Value)> {
     Ok((web, spec))
 }
 
-async fn runs_as_attempt(web: &Live, attempt: u32) -> Result<HcsContainerStatus> {
-    let so = |status: &HcsContainerStatus| {
-        status.attempt == Some(attempt) && status.phase == Phase::Running
-    };
-    let what = format!("runs as attempt {attempt}");
-    let object = web
-        .comes_to(&what, |object| object.status.as_ref().is_some_and(so))
-        .await?;
-    Ok(object.status.unwrap_or_default())
-}
-
 #[tokio::test]
 async fn a_container_that_somebody_ends_with_runhcs_is_made_again() -> Result {
     let scenario = Scenario::named("drift-node").await?;
@@ -39,9 +28,9 @@ async fn a_container_that_somebody_ends_with_runhcs_is_made_again() -> Result {
     };
     let id = web.status().await?.container_id.unwrap();
     by_hand(&["kill", &id, "KILL"]);
-    let second = runs_as_attempt(&web, 2).await?;
+    let second = web.runs_as(2).await?.status.unwrap();
     by_hand(&["delete", "--force", &second.container_id.unwrap()]);
-    let third = runs_as_attempt(&web, 3).await?;
+    let third = web.runs_as(3).await?.status.unwrap();
     assert_eq!(node.containers()?, [third.container_id.unwrap()]);
     assert_eq!(web.object().await?.metadata.generation, Some(1));
     scenario.leaves_nothing_on(&node).await

@@ -12,16 +12,14 @@ const MANY_OBJECTS: &str = "HCS_AWAY_OBJECTS";
 /// Writes that an object is worth whose container was made again meanwhile: its status, and an Event of each reason.
 const WRITES: usize = 3;
 
-/// Waits until the node has exactly these attempts of the objects.
+/// Waits until exactly these attempts of the objects run on the node.
 async fn node_has(node: &Node, attempts: &[(&Live, u32)]) -> Result {
     let wanted: BTreeSet<String> = attempts
         .iter()
         .map(|(object, attempt)| format!("hc-{}-{attempt}", object.uid()))
         .collect();
     eventually(PATIENCE, &format!("the node has {wanted:?}"), || async {
-        let live = node.sim().containers().unwrap().into_iter();
-        let live = live.filter(|container| container.status == "running");
-        let now: BTreeSet<String> = live.map(|container| container.id).collect();
+        let now: BTreeSet<String> = node.machine().running()?.into_iter().collect();
         Ok(if now == wanted {
             Ok(())
         } else {
@@ -32,21 +30,10 @@ async fn node_has(node: &Node, attempts: &[(&Live, u32)]) -> Result {
 }
 
 async fn runs_as(object: &Live, attempt: u32) -> Result {
-    let status = object
-        .comes_to(&format!("runs as attempt {attempt}"), |object| {
-            object.status.as_ref().is_some_and(|status| {
-                status.attempt == Some(attempt) && status.phase == Phase::Running
-            })
-        })
-        .await?
-        .status
-        .unwrap();
+    let status = object.runs_as(attempt).await?.status.unwrap();
     assert_eq!(status.restart_count, attempt - 1);
-    assert!(
-        status
-            .last_termination
-            .is_some_and(|end| end.finished_at.is_some())
-    );
+    let end = status.last_termination;
+    assert!(end.is_some_and(|end| end.finished_at.is_some()));
     Ok(())
 }
 
@@ -66,17 +53,16 @@ async fn a_container_that_ends_while_the_api_server_is_away_is_restarted_and_the
         scenario.create(always("ends")).await?,
         scenario.create(always("stays")).await?,
     );
-    let shim = ends.becomes(Phase::Running).await?.status.unwrap().pid;
+    ends.becomes_ready().await?;
     stays.becomes(Phase::Running).await?;
 
     control_plane.kill_api_server();
-    node.machine().kill_process(shim.unwrap());
+    node.kill_shim(&format!("hc-{}-1", ends.uid()))?;
     node_has(&node, &[(&ends, 2), (&stays, 1)]).await?;
 
     // An agent that is started now knows what to do, too.
     node.agent().kill();
-    let second = format!("hc-{}-2", ends.uid());
-    node.sim().kill_shim(&second).unwrap();
+    node.kill_shim(&format!("hc-{}-2", ends.uid()))?;
     node.agent().start_again()?;
     node_has(&node, &[(&ends, 3), (&stays, 1)]).await?;
     node.relists(3).await?;
@@ -113,8 +99,7 @@ async fn an_api_server_that_is_back_is_told_only_what_has_changed() -> Result {
     node.agent().kill();
     let (ended, kept) = objects.split_at(many / 4);
     for object in ended {
-        let first = format!("hc-{}-1", object.uid());
-        node.sim().kill_shim(&first).unwrap();
+        node.kill_shim(&format!("hc-{}-1", object.uid()))?;
     }
     node.agent().start_again()?;
     let second = ended.iter().map(|object| (object, 2));

@@ -31,17 +31,6 @@ async fn runs(scenario: &Scenario, node: &Node, name: &str) -> Result<Live> {
     Ok(object)
 }
 
-async fn is_told_of(object: &Live, attempt: u32) -> Result {
-    let what = format!("runs as attempt {attempt}");
-    let so = |object: &hcs_crds::HcsContainer| {
-        let status = object.status.as_ref();
-        status
-            .is_some_and(|status| status.attempt == Some(attempt) && status.phase == Phase::Running)
-    };
-    object.comes_to(&what, so).await?;
-    Ok(())
-}
-
 /// Waits until exactly these containers are there.
 async fn has(node: &Node, wanted: &[String]) -> Result {
     let wanted: BTreeSet<&String> = wanted.iter().collect();
@@ -82,17 +71,17 @@ async fn a_store_from_a_backup_is_told_again_what_it_has_lost_and_no_container_e
     let ends = runs(&scenario, &node, "ends").await?;
     let goes = runs(&scenario, &node, "goes").await?;
     let backup = control_plane.back_up_store().await?;
-    node.sim().kill_shim(&id(&ends, 1)).unwrap();
-    is_told_of(&ends, 2).await?;
+    node.kill_shim(&id(&ends, 1))?;
+    ends.runs_as(2).await?;
     goes.delete().await?;
     goes.is_gone().await?;
     let late = runs(&scenario, &node, "late").await?;
     has(&node, &[id(&ends, 2), id(&late, 1)]).await?;
 
     control_plane.restore_store(&backup).await?;
-    is_told_of(&ends, 2).await?;
+    ends.runs_as(2).await?;
     // It was deleted after the backup, so nobody has deleted it now.
-    is_told_of(&goes, 1).await?;
+    goes.runs_as(1).await?;
     // That nobody knows `late` says nothing: it was made after the backup.
     lists(&scenario, &node, &[id(&late, 1)]).await?;
     node.relists(3).await?;
@@ -141,7 +130,7 @@ async fn a_store_that_is_lost_ends_no_container_until_its_object_is_applied_agai
     scenario.make_namespace().await?;
     let again = runs(&scenario, &node, "web").await?;
     has(&node, &[id(&again, 1), id(&never, 1)]).await?;
-    assert_eq!(node.sim().overlaps().unwrap(), None);
+    assert_eq!(node.machine().overlaps()?, None);
     lists(&scenario, &node, &[id(&never, 1)]).await?;
     // Who wants to be rid of one that is never applied again, applies and deletes it.
     let never = scenario.create(always("never", &node)).await?;

@@ -37,18 +37,6 @@ async fn runs_alone(node: &Node, web: &Live, attempt: u32) -> Result {
     .await
 }
 
-async fn is_told_of(web: &Live, attempt: u32) -> Result {
-    let what = format!("runs as attempt {attempt}");
-    web.comes_to(&what, |object| {
-        object
-            .status
-            .as_ref()
-            .is_some_and(|status| status.attempt == Some(attempt) && status.phase == Phase::Running)
-    })
-    .await?;
-    Ok(())
-}
-
 /// While the API server is like this, a container that ends is made again, and the agent does not press; afterwards it
 /// says so, in no more words than ever.
 async fn goes_on_while(name: &str, mood: Mood) -> Result {
@@ -72,7 +60,7 @@ async fn goes_on_while(name: &str, mood: Mood) -> Result {
         node.proxy().asked()
     );
     node.proxy().is(Mood::Honest);
-    is_told_of(&web, 2).await?;
+    web.runs_as(2).await?;
     let of_web = |write: &hcs_tests::audit::Write| {
         write.node == node.name() && write.resource == "hcscontainers" && write.name == web.name()
     };
@@ -113,7 +101,7 @@ async fn a_data_folder_that_is_deleted_while_the_agent_runs_is_made_again() -> R
         .kill_shim(&format!("hc-{}-1", web.uid()))
         .unwrap();
     runs_alone(&node, &web, 2).await?;
-    is_told_of(&web, 2).await?;
+    web.runs_as(2).await?;
     let record = format!("records/{}.json", web.uid());
     assert!(node.agent().data_dir().join(record).exists());
     scenario.leaves_nothing_on(&node).await
@@ -145,7 +133,7 @@ async fn a_process_that_has_got_the_pid_of_a_shim_is_neither_waited_for_nor_touc
     node.agent().start_again()?;
     // Whoever waited for it would wait for ten minutes.
     runs_alone(&node, &web, 2).await?;
-    is_told_of(&web, 2).await?;
+    web.runs_as(2).await?;
     scenario.leaves_nothing_on(&node).await?;
     assert!(alive(foreign.id()) && foreign.try_wait().unwrap().is_none());
     foreign.kill().unwrap();
