@@ -31,7 +31,6 @@ impl Claims {
     pub fn of(records: &[Record]) -> Self {
         let holders = records
             .iter()
-            .filter(|r| !r.released)
             .flat_map(|r| r.claims.iter().map(|what| (what.clone(), r.object.clone())))
             .collect();
         Self(Mutex::new(Inner {

@@ -99,3 +99,18 @@ async fn what_a_released_container_uses_is_free_only_when_that_container_is_gone
     node.converge("api").await;
     assert_eq!(node.runtime.has(), [("api-1".into(), "running")]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_released_container_uses_is_not_free_for_the_next_agent() {
+    let node = contended().await;
+    node.cluster.change("web", |spec| {
+        spec.management_policy = hcs_crds::ManagementPolicy::Observe;
+    });
+    node.converge("web").await;
+    node.cluster.delete("web");
+    node.converge("web").await;
+    let node = node.restarted().await;
+    node.converge("api").await;
+    assert!(node.condition("api", "Ready").ends_with("BundleInUse"));
+    assert_eq!(node.runtime.has(), [("web-1".into(), "running")]);
+}
