@@ -1,7 +1,7 @@
 //! runhcs as the agent sees it: one method that runs a call and tells how it went.
 //!
-//! A call that a hung runhcs does not answer gives its place up after a while, so that the
-//! containers beside it are not held up; it is killed at its deadline all the same.
+//! A call that a hung runhcs does not answer gives its place up after a while, and where all places hang, others get one of
+//! some that are kept for that, so that the containers beside it are not held up. It is killed at its deadline all the same.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use hcs_crds::CommandRecord;
 use runhcs::{
     CreateOpts, CreateScratchOpts, DeleteOpts, ErrorKind, ResizeTtyOpts, Runhcs, Signal, TtySize,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::capabilities::{self, Capabilities};
@@ -19,6 +19,10 @@ use crate::metrics::Metrics;
 
 /// How long a call counts towards the number of calls at once.
 const COUNTS_FOR: Duration = Duration::from_secs(2);
+/// Where no place has changed hands for so long, what has them hangs, and the others take those that are kept.
+const STUCK_AFTER: Duration = Duration::from_millis(100);
+/// Places that are kept: as many as there are reconciles that call at once.
+const KEPT: usize = super::TURNS;
 /// How much of stderr `status.recentCommands` keeps, in bytes.
 const STDERR_SHOWN: usize = 512;
 
@@ -155,20 +159,73 @@ pub trait Runtime: Send + Sync + 'static {
     fn probe(&self, folder: &Path) -> impl Future<Output = Capabilities> + Send;
 }
 
-/// Places for calls that run at once. One that takes long gives its place up, so that what hangs holds up no others.
-struct Places(Semaphore);
+/// Places for calls that run at once. One that takes long gives its place up, and some are kept for when all of them are
+/// taken by what hangs, so that it holds up no others.
+struct Places {
+    usual: Semaphore,
+    /// When one of the usual ones was last taken or given back.
+    moved: watch::Sender<Instant>,
+    kept: Semaphore,
+}
+
+/// A place that is taken.
+struct Place<'a> {
+    _permit: Option<SemaphorePermit<'a>>,
+    moved: Option<&'a watch::Sender<Instant>>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(moved) = self.moved {
+            moved.send_replace(Instant::now());
+        }
+    }
+}
 
 impl Places {
+    fn new(parallel: usize) -> Self {
+        Self {
+            usual: Semaphore::new(parallel),
+            moved: watch::Sender::new(Instant::now()),
+            kept: Semaphore::new(KEPT),
+        }
+    }
+
+    async fn one(&self) -> Place<'_> {
+        let kept = async {
+            self.are_stuck().await;
+            self.kept.acquire().await
+        };
+        tokio::select! {
+            biased;
+            permit = self.usual.acquire() => {
+                self.moved.send_replace(Instant::now());
+                Place { _permit: permit.ok(), moved: Some(&self.moved) }
+            }
+            permit = kept => Place { _permit: permit.ok(), moved: None },
+        }
+    }
+
+    async fn are_stuck(&self) {
+        loop {
+            let since = *self.moved.borrow();
+            if since.elapsed() >= STUCK_AFTER {
+                return;
+            }
+            tokio::time::sleep_until(since + STUCK_AFTER).await;
+        }
+    }
+
     /// Runs a call in a place of its own; how long it took without its wait for that.
     async fn take_one_for<T>(&self, call: impl Future<Output = T>) -> (T, Duration) {
-        let mut place = self.0.acquire().await.ok();
+        let place = self.one().await;
         let start = Instant::now();
         let mut running = std::pin::pin!(call);
         let soon = tokio::time::timeout(COUNTS_FOR, &mut running).await;
         let result = if let Ok(result) = soon {
             result
         } else {
-            place.take();
+            drop(place);
             running.await
         };
         (result, start.elapsed())
@@ -197,7 +254,7 @@ impl RunhcsRuntime {
             client,
             scratch_timeout,
             shim_logs,
-            places: Places(Semaphore::new(parallel)),
+            places: Places::new(parallel),
             metrics,
         }
     }
@@ -323,11 +380,13 @@ pub(super) fn end_of(text: &str, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     /// The longest wait for a place of calls that take 100 ms each and come as fast as places are free, while some hang.
     async fn longest_wait(parallel: usize, hung: usize) -> Duration {
-        let places = Places(Semaphore::new(parallel));
+        let places = Places::new(parallel);
         let stuck = async {
             let hung = (0..hung).map(|_| places.take_one_for(std::future::pending::<()>()));
             futures::future::join_all(hung).await;
@@ -355,9 +414,36 @@ mod tests {
         for hung in 1..parallel {
             assert_eq!(longest_wait(parallel, hung).await, Duration::ZERO, "{hung}");
         }
-        // Only where each place hangs, and then not for long.
-        assert_eq!(longest_wait(parallel, parallel).await, COUNTS_FOR);
-        assert_eq!(longest_wait(parallel, 3 * parallel).await, 3 * COUNTS_FOR);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_all_places_hang_another_waits_for_a_tenth_of_a_second_at_most() {
+        for (parallel, hung) in [(1, 1), (1, 8), (4, 4), (4, 12), (4, 3 + KEPT)] {
+            let longest = longest_wait(parallel, hung).await;
+            assert_eq!(longest, STUCK_AFTER, "{hung} of {parallel}");
+        }
+        // With one more at the same moment, until the first ones no longer count.
+        let longest = longest_wait(4, 4 + KEPT).await;
+        assert!(
+            longest > STUCK_AFTER && longest <= COUNTS_FOR,
+            "{longest:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_do_not_hang_keep_to_the_places_there_are() {
+        let places = Places::new(2);
+        let (running, most) = (Cell::new(0), Cell::new(0));
+        let calls = (0..20).map(|_| {
+            places.take_one_for(async {
+                running.set(running.get() + 1);
+                most.set(most.get().max(running.get()));
+                tokio::time::sleep(Duration::from_millis(9)).await;
+                running.set(running.get() - 1);
+            })
+        });
+        futures::future::join_all(calls).await;
+        assert_eq!(most.get(), 2);
     }
 
     #[test]
