@@ -7,7 +7,7 @@ use hcs_crds::{Phase, Reason, RestartPolicy};
 use hcs_tests::small_disk::SmallDisk;
 use hcs_tests::{Container, Live, Node, NodeOptions, PATIENCE, Result, Scenario, eventually};
 
-use crate::nodes::{condition, page_comes_to};
+use crate::nodes::{condition, leaves_nothing_and_says_so, page_comes_to};
 
 const KIB: u32 = 256;
 
@@ -48,7 +48,7 @@ async fn nothing_is_made_without_a_place_for(name: &str, folder: &str) -> Result
     web.becomes_ready().await?;
     assert_eq!(node.sim().overlaps().unwrap(), None);
     one_bundle_each(&node, 2).await?;
-    scenario.leaves_nothing_on(&node).await
+    leaves_nothing_and_says_so(&scenario, &node).await
 }
 
 /// What was begun and came to nothing has left no folder.
@@ -83,7 +83,7 @@ async fn an_object_that_is_deleted_while_there_is_no_room_goes_with_all_it_had()
     late.delete().await?;
     late.is_gone().await?;
     disk.has_room()?;
-    scenario.leaves_nothing_on(&node).await
+    leaves_nothing_and_says_so(&scenario, &node).await
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn a_full_log_does_not_stop_the_agent() -> Result {
     disk.has_room()?;
     node.agent().crash_and_restart().await?;
     assert!(node.agent().log().len() > before.len());
-    scenario.leaves_nothing_on(&node).await
+    leaves_nothing_and_says_so(&scenario, &node).await
 }
 
 /// A node whose data folder has a disk of its own.
@@ -158,7 +158,7 @@ async fn a_full_disk_is_said_of_the_node_and_taken_back() -> Result {
     })
     .await?;
     late.becomes_ready().await?;
-    scenario.leaves_nothing_on(&node).await
+    leaves_nothing_and_says_so(&scenario, &node).await
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn a_data_folder_that_becomes_read_only_ends_no_container() -> Result {
     disk.is_writable(true)?;
     late.becomes_ready().await?;
     web.is_gone().await?;
-    scenario.leaves_nothing_on(&node).await
+    leaves_nothing_and_says_so(&scenario, &node).await
 }
 
 #[tokio::test]
@@ -216,5 +216,5 @@ async fn an_agent_does_not_start_on_a_data_folder_that_is_read_only_and_says_why
     node.agent().ready().await?;
     web.becomes_ready().await?;
     assert_eq!(node.containers()?, [id(&web, 1)]);
-    scenario.leaves_nothing_on(&node).await
+    leaves_nothing_and_says_so(&scenario, &node).await
 }

@@ -4,7 +4,7 @@
 use hcs_crds::conditions::{DISK_PRESSURE, READY};
 use hcs_crds::{
     CAPABILITY_CREATE, CAPABILITY_HYPERV, CAPABILITY_LCOW, CAPABILITY_PAUSE_PROCESS, HcsNode,
-    HcsNodeStatus, Phase, Supported,
+    HcsNodeStatus, Leftover, LeftoverKind, Phase, Supported,
 };
 use hcs_tests::{Container, Error, Node, PATIENCE, Result, Scenario, eventually};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -31,6 +31,21 @@ pub async fn page_comes_to(
         })
     })
     .await
+}
+
+/// Deletes all containers of the scenario and waits until nothing is left on the node, and until its page says so: no object,
+/// no foreign container, and nothing left over but the layers that runhcs leaves mounted.
+pub async fn leaves_nothing_and_says_so(scenario: &Scenario, node: &Node) -> Result {
+    scenario.leaves_nothing_on(node).await?;
+    page_comes_to(scenario, node.name(), "lists layers alone", |status| {
+        let left = &status.inventory.leftovers;
+        let is_layer = |item: &Leftover| item.kind == LeftoverKind::MountedLayer;
+        status.containers.total == 0
+            && status.inventory.foreign_containers.count == 0
+            && left.items.iter().all(is_layer)
+    })
+    .await?;
+    Ok(())
 }
 
 /// A condition's `status reason`; empty where it is not there.

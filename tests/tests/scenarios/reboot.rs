@@ -3,6 +3,8 @@
 use hcs_crds::{DesiredState, Initiator, Phase, Reason, RestartPolicy};
 use hcs_tests::{Container, Live, Result, Scenario};
 
+use crate::nodes::{leaves_nothing_and_says_so, page_comes_to};
+
 /// Containers of each policy.
 const OF_EACH: usize = 5;
 
@@ -80,7 +82,12 @@ async fn after_a_reboot_each_container_is_as_it_should_be() -> Result {
         assert_eq!(end.reason.as_deref(), Some(Reason::NodeRebooted.as_str()));
     }
     scenario.is_at_rest_on(&node).await?;
-    scenario.leaves_nothing_on(&node).await
+    let all = u32::try_from(objects.len()).unwrap();
+    page_comes_to(&scenario, node.name(), "knows them all", |status| {
+        status.containers.total == all && status.inventory.leftovers.count == 0
+    })
+    .await?;
+    leaves_nothing_and_says_so(&scenario, &node).await
 }
 
 #[tokio::test]
@@ -97,5 +104,5 @@ async fn a_stopped_container_stays_stopped_over_a_reboot() -> Result {
     web.becomes(Phase::Stopped).await?;
     web.becomes_ready().await?;
     assert!(node.containers()?.is_empty());
-    scenario.leaves_nothing_on(&node).await
+    leaves_nothing_and_says_so(&scenario, &node).await
 }

@@ -9,7 +9,7 @@ use hcs_tests::{
     Container, ControlPlane, Live, Node, NodeOptions, PATIENCE, Result, Scenario, eventually,
 };
 
-use crate::nodes::page_comes_to;
+use crate::nodes::{leaves_nothing_and_says_so, page_comes_to};
 
 /// A Lease that is renewed each second.
 fn quick_lease() -> NodeOptions {
@@ -94,7 +94,7 @@ async fn a_store_from_a_backup_is_told_again_what_it_has_lost_and_no_container_e
     let again = runs(&scenario, &node, "late").await?;
     has(&node, &[id(&ends, 2), id(&goes, 1), id(&again, 1)]).await?;
     lists(&scenario, &node, &[]).await?;
-    scenario.leaves_nothing_on(&node).await
+    leaves_nothing_and_says_so(&scenario, &node).await
 }
 
 /// The project is installed again, and the node's agent gets a token of the new cluster.
@@ -135,5 +135,5 @@ async fn a_store_that_is_lost_ends_no_container_until_its_object_is_applied_agai
     // Who wants to be rid of one that is never applied again, applies and deletes it.
     let never = scenario.create(always("never", &node)).await?;
     never.becomes(Phase::Running).await?;
-    scenario.leaves_nothing_on(&node).await
+    leaves_nothing_and_says_so(&scenario, &node).await
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hcs_crds::{HcsContainer, Phase, Reason, ReclaimPolicy, Scratch, conditions};
+use hcs_crds::{HcsContainer, Phase, Reason, ReclaimPolicy, RestartPolicy, Scratch, conditions};
 use hcs_tests::live::{condition_of, has, observed};
 use hcs_tests::{Container, Live, Node, PATIENCE, Result, Scenario, eventually};
 use runhcs_sim::{CallRecord, Point};
@@ -127,11 +127,13 @@ async fn a_flag_that_this_runhcs_does_not_have_is_unsupported_and_the_remedy_is_
 }
 
 #[tokio::test]
-async fn a_scratch_stays_through_restarts_of_its_container_and_of_the_agent() -> Result {
+async fn a_scratch_stays_through_restarts_of_its_container_of_the_agent_and_of_the_node() -> Result
+{
     let scenario = Scenario::named("scratch-stays").await?;
     let node = scenario.node().await?;
+    let linux = linux(&node, of(2, ReclaimPolicy::Delete));
     let object = scenario
-        .create(linux(&node, of(2, ReclaimPolicy::Delete)))
+        .create(linux.restart_policy(RestartPolicy::Always))
         .await?;
     object.becomes(Phase::Running).await?;
     let file = folder(&node, &object).join("sandbox.vhdx");
@@ -140,8 +142,14 @@ async fn a_scratch_stays_through_restarts_of_its_container_and_of_the_agent() ->
     object.becomes(Phase::Running).await?;
     node.agent().crash_and_restart().await?;
     object.patch_spec(json!({"restartRequest": "2"})).await?;
-    let object = object.becomes(Phase::Running).await?;
-    assert_eq!(object.status.unwrap().attempt, Some(3));
+    object.becomes(Phase::Running).await?;
+    node.reboot().await?;
+    object
+        .comes_to("runs again after the reboot", |object| {
+            let status = object.status.as_ref();
+            status.is_some_and(|s| s.attempt == Some(4) && s.phase == Phase::Running)
+        })
+        .await?;
     assert_eq!(made(&node).len(), 1);
     let now = fs::metadata(&file).unwrap();
     assert_eq!(now.modified().unwrap(), first.modified().unwrap());

@@ -8,6 +8,8 @@ use hcs_tests::process::alive;
 use hcs_tests::proxy::Mood;
 use hcs_tests::{Container, Live, Node, NodeOptions, PATIENCE, Result, Scenario, eventually};
 
+use crate::nodes::leaves_nothing_and_says_so;
+
 /// Requests that an agent may make over five lists, a second each, while none succeeds.
 const CALM: usize = 60;
 /// Statuses that say that a container has ended, is being made, runs again, and has these processes: as many where each
@@ -68,7 +70,7 @@ async fn goes_on_while(name: &str, mood: Mood) -> Result {
     let writes: Vec<_> = writes.collect();
     assert!(writes.len() <= STATUSES, "{writes:#?}");
     runs_alone(&node, &web, 2).await?;
-    scenario.leaves_nothing_on(&node).await
+    leaves_nothing_and_says_so(&scenario, &node).await
 }
 
 #[tokio::test]
@@ -104,7 +106,7 @@ async fn a_data_folder_that_is_deleted_while_the_agent_runs_is_made_again() -> R
     web.runs_as(2).await?;
     let record = format!("records/{}.json", web.uid());
     assert!(node.agent().data_dir().join(record).exists());
-    scenario.leaves_nothing_on(&node).await
+    leaves_nothing_and_says_so(&scenario, &node).await
 }
 
 #[tokio::test]
@@ -134,7 +136,7 @@ async fn a_process_that_has_got_the_pid_of_a_shim_is_neither_waited_for_nor_touc
     // Whoever waited for it would wait for ten minutes.
     runs_alone(&node, &web, 2).await?;
     web.runs_as(2).await?;
-    scenario.leaves_nothing_on(&node).await?;
+    leaves_nothing_and_says_so(&scenario, &node).await?;
     assert!(alive(foreign.id()) && foreign.try_wait().unwrap().is_none());
     foreign.kill().unwrap();
     foreign.wait().unwrap();
