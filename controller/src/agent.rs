@@ -58,7 +58,8 @@ pub use disk::write_whole;
 pub use host_policy::HostPolicy;
 pub use store::StoreError;
 
-use context::{Clock, Context, Written, bundles};
+pub use context::Clock;
+use context::{Context, Written, bundles};
 use lease::{LeaseSettings, NodeLease};
 use node_status::PageSettings;
 use record::Record;
@@ -141,7 +142,7 @@ pub async fn start<R: Runtime>(
     let boot_id = platform::boot_id().map_err(StartError::BootId)?;
     let known = records.snapshot().await;
     let table = Arc::new(table::Table::new(bundles(&options.data)));
-    let (exits, ended) = exits::Exits::new(Arc::clone(&table), options.clock);
+    let (exits, ended) = exits::Exits::new(Arc::clone(&table));
     watch_known_shims(&exits, &known, &boot_id);
     let (queue, queued) = mpsc::unbounded_channel();
     let (store, mut writer) = reflector::store();

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 
 use crate::agent::runtime::RunhcsRuntime;
-use crate::agent::{self, Options};
+use crate::agent::{self, Clock, Options};
 use crate::metrics::Metrics;
 use crate::settings::AgentSettings;
 use crate::{http, kube_client, platform, shutdown, telemetry};
@@ -101,7 +101,10 @@ async fn serve(settings: AgentSettings, kubeconfig: Option<&Path>) -> anyhow::Re
         relist_interval: settings.relist_interval,
         lease: settings.lease,
         page: settings.page,
-        clock: Timestamp::now,
+        clock: Clock {
+            day: Timestamp::now,
+            uptime: platform::uptime,
+        },
     };
     let agent = agent::start(options, client, runtime, metrics.clone()).await?;
     let listener = http::listen(settings.http_address, Some(&address_file))

@@ -116,15 +116,18 @@ impl<R: Runtime> Actor<'_, R> {
         self.ctx.records.save(self.record).await
     }
 
-    /// Makes sure that the object cannot go before what is about to be made has gone.
-    pub async fn hold_object(&mut self) -> Result<(), ApiError> {
-        if !self.object.finalizers().iter().any(|f| f == FINALIZER) {
-            let mut latest = self.ctx.api.add_finalizer(self.object).await?;
-            latest.metadata.managed_fields = None;
-            self.ctx.saw(latest.resource_version());
-            *self.object = Arc::new(latest);
+    /// Makes sure that the object cannot go before what is about to be made has gone. False if its spec turns out to be
+    /// another than the one that was seen, so that what is to be done has to be planned anew.
+    pub async fn hold_object(&mut self) -> Result<bool, ApiError> {
+        if self.object.finalizers().iter().any(|f| f == FINALIZER) {
+            return Ok(true);
         }
-        Ok(())
+        let seen = self.object.metadata.generation;
+        let mut latest = self.ctx.api.add_finalizer(self.object).await?;
+        latest.metadata.managed_fields = None;
+        self.ctx.saw(latest.resource_version());
+        *self.object = Arc::new(latest);
+        Ok(self.object.metadata.generation == seen)
     }
 
     /// A command that failed: what is there now decides whether it has to be tried again.

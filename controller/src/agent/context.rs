@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hcs_crds::{HcsContainer, HcsContainerStatus, Inventory};
 use jiff::Timestamp;
@@ -27,8 +28,14 @@ use super::store::Records;
 use super::table::Table;
 use crate::metrics::Metrics;
 
-/// Tells the time of day. Deadlines go by tokio's clock; this one is for times that are kept or shown.
-pub type Clock = fn() -> Timestamp;
+/// The machine's clock. Deadlines go by tokio's; this one is for times that are kept or shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// The time of day.
+    pub day: fn() -> Timestamp,
+    /// For how long the machine has been up, which nobody can set.
+    pub uptime: fn() -> Duration,
+}
 
 /// The agent's parts.
 pub struct Context<R> {

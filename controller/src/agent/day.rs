@@ -2,7 +2,8 @@
 //!
 //! Grace periods, backoffs and times to live are kept as times of day, so that they outlive the agent. When the clock is
 //! set, they move along with it: what was to be in ten seconds is still to be in ten seconds. An agent that did not run
-//! then cannot know; but nothing in a record lies further ahead than a wait may last.
+//! then knows it by when the machine was booted, which is another time of day since. Across a boot nobody can know; but
+//! nothing in a record lies further ahead than a wait may last.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -21,40 +22,45 @@ const JUMP: SignedDuration = SignedDuration::from_secs(2);
 #[derive(Debug)]
 pub struct Day {
     clock: Clock,
-    last: Mutex<Look>,
+    last: Mutex<(Instant, Look)>,
 }
 
-#[derive(Debug)]
-struct Look {
-    at: Instant,
-    day: Timestamp,
-    set_by: SignedDuration,
+/// What a look at the clock shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// The time of day.
+    pub day: Timestamp,
+    /// By how much the clock was set forwards since the agent began.
+    pub set_by: SignedDuration,
+    /// When the machine was booted, by the clock as it is set now.
+    pub booted_at: Timestamp,
 }
 
 impl Day {
     /// By a clock that shows what the machine's does.
     pub fn new(clock: Clock) -> Self {
         let look = Look {
-            at: Instant::now(),
-            day: clock(),
+            day: (clock.day)(),
             set_by: SignedDuration::ZERO,
+            booted_at: Timestamp::MIN,
         };
         Self {
             clock,
-            last: Mutex::new(look),
+            last: Mutex::new((Instant::now(), look)),
         }
     }
 
     /// The time of day. Asked at least with each renewal of the Lease, so that drift is none.
     pub fn now(&self) -> Timestamp {
-        self.look().0
+        self.look().day
     }
 
-    /// The time of day, and by how much the clock was set forwards.
-    pub fn look(&self) -> (Timestamp, SignedDuration) {
+    /// What the clock shows.
+    pub fn look(&self) -> Look {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, day) = (Instant::now(), (self.clock)());
-        let passed = SignedDuration::try_from(at.duration_since(last.at)).unwrap_or_default();
+        let (before, last) = &mut *last;
+        let (at, day) = (Instant::now(), (self.clock.day)());
+        let passed = SignedDuration::try_from(at.duration_since(*before)).unwrap_or_default();
         let jump = day.duration_since(last.day) - passed;
         if jump.abs() > JUMP {
             tracing::warn!(
@@ -63,17 +69,37 @@ impl Day {
             );
             last.set_by += jump;
         }
-        (last.at, last.day) = (at, day);
-        (day, last.set_by)
+        (*before, last.day) = (at, day);
+        last.booted_at = day.checked_sub((self.clock.uptime)()).unwrap_or(day);
+        *last
     }
 }
 
 impl Record {
+    /// By how much the clock was set since these times were last moved along.
+    fn jump(&mut self, look: &Look, boot_id: &str) -> SignedDuration {
+        let since_boot = self
+            .booted_at
+            .map(|then| look.booted_at.duration_since(then));
+        let since_boot = since_boot.filter(|jump| jump.abs() > JUMP);
+        let jump = match self.set_by {
+            Some(before) => look.set_by - before,
+            // It was left by an agent before this one: in this boot, if its attempt was made in it.
+            None if self.boot_id == boot_id => since_boot.unwrap_or_default(),
+            None => SignedDuration::ZERO,
+        };
+        self.set_by = Some(look.set_by);
+        if self.booted_at.is_none() || since_boot.is_some() {
+            self.booted_at = Some(look.booted_at);
+        }
+        jump
+    }
+
     /// Moves its times along with a clock that was set, and brings back into reach what lies further ahead than it may.
-    pub fn heed_clock(&mut self, day: &Day, restart: &RestartSettings) {
-        let (now, set_by) = day.look();
-        let jump = set_by - self.set_by;
-        self.set_by = set_by;
+    pub fn heed_clock(&mut self, day: &Day, boot_id: &str, restart: &RestartSettings) {
+        let look = day.look();
+        let now = look.day;
+        let jump = self.jump(&look, boot_id);
         let moved = |time: Timestamp| time.checked_add(jump).unwrap_or(time);
         let most = Duration::from_secs(restart.max_backoff_seconds.into());
         let latest = now.checked_add(most.max(Duration::from_secs(1)));

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use super::context::Clock;
 use super::record::Shim;
 use super::table::{Exit, Table};
 use crate::platform::Process;
@@ -14,19 +14,17 @@ use crate::platform::Process;
 #[derive(Clone)]
 pub struct Exits {
     table: Arc<Table>,
-    clock: Clock,
     ended: mpsc::UnboundedSender<String>,
     watched: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Exits {
     /// The receiver gets the container id of each shim that has ended.
-    pub fn new(table: Arc<Table>, clock: Clock) -> (Self, mpsc::UnboundedReceiver<String>) {
+    pub fn new(table: Arc<Table>) -> (Self, mpsc::UnboundedReceiver<String>) {
         let (ended, receiver) = mpsc::unbounded_channel();
         (
             Self {
                 table,
-                clock,
                 ended,
                 watched: Arc::default(),
             },
@@ -86,7 +84,7 @@ impl Exits {
                 &id,
                 Exit {
                     code,
-                    at: (exits.clock)(),
+                    at: Instant::now(),
                 },
             );
             let _ = exits.ended.send(id);

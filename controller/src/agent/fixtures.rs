@@ -20,7 +20,7 @@ mod whole;
 
 pub use api::{Answer, FakeApi, Said};
 pub use history::View;
-pub use life::{Death, Life, Mortal, change};
+pub use life::{Death, Life, Mortal, PAGE, change};
 pub use node::{NODE, Node, options};
 pub use objects::{Shape, object, short, uid};
 pub use runtime::{FakeRuntime, Manner, fails, hangs, late, panics, seen_by};
@@ -37,6 +37,13 @@ pub fn paused_now() -> Timestamp {
     // The first test to ask has not always begun first.
     let today = day + now.saturating_duration_since(start) - start.saturating_duration_since(now);
     today + LIVED.get() + JUMPED.get()
+}
+
+/// For how long the machine has been up: whoever sets its clock does not change that.
+pub fn paused_uptime() -> Duration {
+    let booted = Timestamp::from_second(1_700_000_000).unwrap();
+    let up = paused_now().duration_since(booted) - JUMPED.get();
+    Duration::try_from(up).unwrap()
 }
 
 thread_local! {

@@ -89,12 +89,24 @@ impl KubeApi {
         }
     }
 
-    /// Adds the finalizer; returns the object as it is then.
+    /// Adds the finalizer; returns the object as it is then. Applied, so that the rest of the object may be newer than what
+    /// was seen, as it is while its spec changes fast: finalizers are a set, of which only this one is the agent's.
     pub async fn add_finalizer(&self, object: &HcsContainer) -> Result<HcsContainer, ApiError> {
-        let mut finalizers = object.finalizers().to_vec();
-        finalizers.push(FINALIZER.into());
-        self.set_finalizers("add the finalizer", object, &finalizers)
-            .await
+        let patch = json!({
+            "apiVersion": HcsContainer::api_version(&()),
+            "kind": HcsContainer::kind(&()),
+            // With the uid, nothing is made where the object is gone, and no other of its name is held.
+            "metadata": {
+                "name": object.name_any(),
+                "uid": object.uid(),
+                "finalizers": [FINALIZER],
+            },
+        });
+        let api = self.api(object);
+        let params = PatchParams::apply(&self.field_manager);
+        let (name, patch) = (object.name_any(), Patch::Apply(&patch));
+        let added = api.patch(&name, &params, &patch);
+        self.within("add the finalizer", added).await
     }
 
     /// Removes the finalizer, which lets the object go; does nothing where it is not there. The rest of the object may be
@@ -160,23 +172,6 @@ impl KubeApi {
             .fields(&format!("spec.nodeName={}", self.node))
             .limit(page);
         (Api::all(self.client.clone()), params)
-    }
-
-    async fn set_finalizers(
-        &self,
-        what: &'static str,
-        object: &HcsContainer,
-        finalizers: &[String],
-    ) -> Result<HcsContainer, ApiError> {
-        let patch = json!({"metadata": {
-            "uid": object.uid(),
-            "resourceVersion": object.resource_version(),
-            "finalizers": finalizers,
-        }});
-        let api = self.api(object);
-        let (name, params) = (object.name_any(), PatchParams::default());
-        self.within(what, api.patch(&name, &params, &Patch::Merge(&patch)))
-            .await
     }
 
     /// Writes the status by server-side apply; returns the object's resourceVersion then.

@@ -14,6 +14,7 @@ use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::contact::State;
 use super::context::Context;
 use super::relist::Health;
 use super::runtime::Runtime;
@@ -28,6 +29,8 @@ pub use disk::DiskLimits;
 
 /// Shortest time between two writes, whatever changes.
 const SHORTEST: Duration = Duration::from_secs(1);
+/// Longest time by which one that fails is put off.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// How the page is kept.
 #[derive(Clone, Debug)]
@@ -110,6 +113,7 @@ impl<R: Runtime> Page<'_, R> {
         let mut abilities = self.ctx.capabilities.subscribe();
         let mut written: Option<HcsNode> = None;
         let mut last: Option<Instant> = None;
+        let mut failures = 0_u32;
         let mut turned_back = self.ctx.contact.turns_back();
         loop {
             if turned_back.has_changed().unwrap_or_default() {
@@ -130,10 +134,15 @@ impl<R: Runtime> Page<'_, R> {
                     let answer = self.write(object.is_some(), &status).await;
                     self.ctx.metrics.node_status_written(answer.is_ok());
                     match answer {
-                        Ok(object) => written = Some(object),
-                        Err(error) => tracing::warn!(%error, "the HcsNode is not written"),
+                        Ok(object) => (written, failures) = (Some(object), 0),
+                        Err(error) => {
+                            tracing::warn!(%error, "the HcsNode is not written");
+                            failures = failures.saturating_add(1);
+                            self.waits_after(failures).await;
+                            continue;
+                        }
                     }
-                    tokio::time::sleep(SHORTEST.min(self.settings.interval)).await;
+                    tokio::time::sleep(self.shortest()).await;
                 }
             }
             tokio::select! {
@@ -144,6 +153,28 @@ impl<R: Runtime> Page<'_, R> {
                 _ = seen.changed() => {}
                 _ = abilities.changed() => {}
             }
+        }
+    }
+
+    fn shortest(&self) -> Duration {
+        SHORTEST.min(self.settings.interval)
+    }
+
+    /// Waits for longer after each write that failed in a row; less where the watch has not worked and does again, as what
+    /// kept it from working is likely to have kept the writes.
+    async fn waits_after(&self, failures: u32) {
+        let shortest = self.shortest();
+        tokio::time::sleep(shortest).await;
+        let longer = shortest * (2_u32.saturating_pow(failures.min(10) - 1) - 1);
+        let mut contact = self.ctx.contact.subscribe();
+        let works_again = async {
+            // The sender lives as long as the context.
+            let _ = contact.wait_for(|state| *state != State::Works).await;
+            let _ = contact.wait_for(|state| *state == State::Works).await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(longer.min(LONGEST)) => {}
+            () = works_again => {}
         }
     }
 

@@ -127,7 +127,7 @@ impl<R: Runtime> Run<'_, R> {
         for _ in 0..MOST_STEPS {
             Box::pin(self.look_at_object()).await?;
             self.record
-                .heed_clock(&self.ctx.day, &self.object.spec.restart);
+                .heed_clock(&self.ctx.day, &self.ctx.boot_id, &self.object.spec.restart);
             let wanted = validate::desired(&self.object);
             self.keep_last_known();
             self.adopt();
@@ -146,8 +146,8 @@ impl<R: Runtime> Run<'_, R> {
                 return Ok(self.look_on(&wanted, now));
             }
             self.record.released = false;
-            if wanted.goal != Goal::Gone {
-                Box::pin(self.hold_again()).await?;
+            if wanted.goal != Goal::Gone && !Box::pin(self.hold_again()).await? {
+                continue;
             }
             if Box::pin(self.remove_strays()).await? {
                 return Ok(Outcome::Waiting(self.retry_of(STRAY)));
@@ -200,16 +200,17 @@ impl<R: Runtime> Run<'_, R> {
     }
 
     /// Puts the finalizer back that somebody has taken away: without it the object could go before
-    /// its container. A cached object that is older than the last write may only not have it yet.
-    async fn hold_again(&mut self) -> Result<(), ReconcileError> {
+    /// its container. A cached object that is older than the last write may only not have it yet. False if the spec is
+    /// another than the one that was seen.
+    async fn hold_again(&mut self) -> Result<bool, ReconcileError> {
         let reached = self
             .ctx
             .written
             .is_reached_by(&self.record.object.uid, &self.object);
         if self.record.has_leftovers() && self.ctx.is_synced() && reached {
-            self.actor().hold_object().await?;
+            return Ok(self.actor().hold_object().await?);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Removes containers of earlier attempts; true if one could not be removed yet.

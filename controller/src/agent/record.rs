@@ -256,9 +256,12 @@ pub struct Record {
     /// The newest resourceVersion that the agent had seen when this was saved (`store.rs`).
     #[serde(default, skip_serializing)]
     pub seen: u64,
-    /// By how much the clock had been set when these times were last moved along (`day.rs`).
+    /// When the node was booted, by the clock that these times are of (`day.rs`).
+    #[serde(default)]
+    pub booted_at: Option<Timestamp>,
+    /// By how much the clock had been set when this agent last moved these times along; none before.
     #[serde(skip)]
-    pub set_by: SignedDuration,
+    pub set_by: Option<SignedDuration>,
     /// Events that the API server has yet to be told of. They do not outlive the agent.
     #[serde(skip)]
     pub unpublished: Vec<Notice>,
@@ -294,7 +297,8 @@ impl Record {
             released: false,
             lost: false,
             seen: 0,
-            set_by: SignedDuration::ZERO,
+            booted_at: None,
+            set_by: None,
             unpublished: Vec::new(),
         }
     }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use runhcs::{ShimPid, Status};
 use serde::Deserialize;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::plan::Observed;
 use super::record::parse_container_id;
@@ -19,8 +19,8 @@ use super::record::parse_container_id;
 pub struct Exit {
     /// Its exit code; none where the system had lost it.
     pub code: Option<u32>,
-    /// When it was seen.
-    pub at: Timestamp,
+    /// When it was seen. No time of day: the clock may be set before the end is accounted for.
+    pub at: Instant,
 }
 
 /// One container of ours.
@@ -376,7 +376,7 @@ mod tests {
         table.expect(&id(1), 7);
         let exit = Exit {
             code: Some(3),
-            at: Timestamp::UNIX_EPOCH,
+            at: Instant::now(),
         };
         table.exited(&id(1), exit);
         table.apply(mark, states(&[(&id(1), 7, "running")]));
@@ -424,7 +424,7 @@ mod tests {
         table.set(&id(1), Observed::Running, Some(7));
         let exit = Exit {
             code: Some(3),
-            at: Timestamp::UNIX_EPOCH,
+            at: Instant::now(),
         };
         table.exited(&id(1), exit);
         table.apply(table.mark(), states(&[(&id(1), 7, "running")]));

@@ -8,7 +8,7 @@ use runhcs::ErrorKind;
 use serde_json::json;
 
 use super::fixtures::{
-    Answer, Node, Said, View, Whole, fails, hangs, panics, pass, paused_now, uid,
+    Answer, Node, Said, View, Whole, clock_jumps, fails, hangs, panics, pass, uid,
 };
 use super::record::container_id;
 use crate::platform::Process;
@@ -238,6 +238,18 @@ async fn the_lease_is_not_renewed_while_the_watch_fails_and_soon_when_it_is_back
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_lease_is_renewed_as_often_whatever_the_clock_says() {
+    let agent = Whole::start(Node::unlisted()).await;
+    agent.until("renewed", |a| a.api.renewals() == 1).await;
+    for hours in [3, -6] {
+        let before = agent.api.renewals();
+        clock_jumps(hours);
+        pass(100.0).await;
+        assert_eq!(agent.api.renewals(), before + 10, "{hours} h");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_page_is_written_once_and_again_only_when_it_has_changed_or_another_has_written_it() {
     let agent = Whole::start(Node::unlisted()).await;
     agent.until("written", |a| a.api.page().1 == 1).await;
@@ -253,6 +265,21 @@ async fn a_page_is_written_once_and_again_only_when_it_has_changed_or_another_ha
         .until("taken back", |a| ready(a)["status"] == "True")
         .await;
     assert_eq!(agent.api.page().1, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_is_refused_is_tried_ever_more_rarely_until_it_is_taken() {
+    for code in [401, 404] {
+        let node = Node::unlisted();
+        node.api.refuses_page(Some(code));
+        let agent = Whole::start(node).await;
+        agent.until("ready", |a| a.readiness.check().is_ok()).await;
+        pass(300.0).await;
+        let tries = agent.api.refuses_page(None);
+        assert!((8..=16).contains(&tries), "{tries} tries in 300 s, {code}");
+        pass(31.0).await;
+        assert_eq!(agent.api.page().1, 1, "{code}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -387,8 +414,10 @@ async fn the_shim_of_a_container_whose_end_is_known_is_not_looked_for_again() {
         start_time: Process::open(pid).unwrap().unwrap().start_time(),
     });
     let id = record.container_id().unwrap();
+    // Whatever the clock says: the start of a process is no time of day.
+    clock_jumps(3);
     for (ended, watched) in [(true, false), (false, true)] {
-        let (exits, _ends) = super::exits::Exits::new(Arc::clone(&node.ctx.table), paused_now);
+        let (exits, _ends) = super::exits::Exits::new(Arc::clone(&node.ctx.table));
         record.ended = ended.then_some(super::record::Ended {
             exit_code: None,
             cause: super::record::Cause::Stopped,

@@ -240,6 +240,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_renewal_counts_as_long_as_it_lasts_whatever_its_nodes_clock_says() {
+        let (noon, morning, evening) = ("12:00:00Z", "09:00:00Z", "18:00:00Z");
+        Play::new()
+            .sees(0, noon, true)
+            .sees(39, morning, true)
+            .sees(39, morning, true)
+            .wants_no_look()
+            .sees(0, evening, true)
+            .sees(39, evening, true)
+            .wants_no_look()
+            .is(false, false)
+            .sees(1, evening, true)
+            .looks(evening, true)
+            .is(true, false);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_leader_that_has_just_begun_calls_nobody_silent() {
         Play::new()
             .sees(0, "long ago", false)

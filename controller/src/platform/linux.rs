@@ -183,6 +183,18 @@ pub fn boot_id() -> io::Result<String> {
         .to_owned())
 }
 
+/// As tokio's clock counts: without the time in which the machine slept.
+pub fn uptime() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a timespec that outlives the call; this clock is always there, so it does not fail.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
 pub fn os_build() -> String {
     let name = rustix::system::uname();
     let words = [name.sysname(), name.release()].map(|word| word.to_string_lossy().into_owned());

@@ -15,6 +15,7 @@ use windows as imp;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -74,6 +75,11 @@ pub fn boot_id() -> io::Result<String> {
         Some(file) => Ok(std::fs::read_to_string(file)?.trim().to_owned()),
         None => imp::boot_id(),
     }
+}
+
+/// For how long the machine has been up: as steady as time itself, whatever its clock is set to.
+pub fn uptime() -> Duration {
+    imp::uptime()
 }
 
 /// Version, build and revision of the system, such as `10.0.20348.2700`.
@@ -150,6 +156,19 @@ mod tests {
         assert!(Process::find(own, start_time + 1).unwrap().is_none());
         let age = Timestamp::now().duration_since(started_at(start_time).unwrap());
         assert!(age.as_secs().abs() < 3600, "{age:?}");
+    }
+
+    #[test]
+    fn the_machine_is_up_for_as_long_as_time_passes() {
+        let (before, begun) = (uptime(), std::time::Instant::now());
+        while begun.elapsed() < Duration::from_millis(50) {
+            std::thread::yield_now();
+        }
+        let (after, passed) = (uptime(), begun.elapsed());
+        // Windows counts in ticks of up to 16 ms.
+        let tick = Duration::from_millis(20);
+        assert!(after + tick >= before + Duration::from_millis(50));
+        assert!(after <= before + passed + tick, "{before:?} {after:?}");
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
+use std::time::Duration;
 
 use windows_sys::Win32::Foundation::FILETIME;
+use windows_sys::Win32::System::SystemInformation::GetTickCount64;
 
 mod acl;
 mod event_log;
@@ -27,6 +29,12 @@ pub fn lock(file: &File) -> io::Result<bool> {
         Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// With the time in which the machine slept, as tokio's clock counts it.
+pub fn uptime() -> Duration {
+    // SAFETY: it takes no pointers and cannot fail.
+    Duration::from_millis(unsafe { GetTickCount64() })
 }
 
 pub fn os_build() -> String {

@@ -23,7 +23,9 @@ impl<R: Runtime> Actor<'_, R> {
         };
         admit_spec(&self.object.spec, &self.ctx.policy)
             .map_err(|e| ActError::step(Reason::HostPolicyDenied, e.to_string()))?;
-        self.hold_object().await?;
+        if !self.hold_object().await? {
+            return Ok(());
+        }
         let folder = ScratchFolder::new(&self.ctx.data, &self.record.object.uid);
         let path = folder.file().to_string_lossy().into_owned();
         let made = ScratchMade {
@@ -74,8 +76,7 @@ impl<R: Runtime> Actor<'_, R> {
             .claims
             .take(&self.record.object, &prepared.claims)
             .map_err(|e| ActError::step(Reason::BundleInUse, e.to_string()))?;
-        self.hold_object().await?;
-        if !self.earlier_is_settled().await? {
+        if !self.hold_object().await? || !self.earlier_is_settled().await? {
             return Ok(());
         }
         let wanted = desired(self.object);

@@ -215,11 +215,13 @@ impl<R: Runtime> Actor<'_, R> {
             }
             None => None,
         };
+        let since = exit.map_or(Duration::ZERO, |exit| exit.at.elapsed());
+        let now = self.ctx.now();
         let ending = Ending {
             exit_code: exit.and_then(|exit| exit.code),
             absent: observed == Observed::Absent,
             boot_id: self.ctx.boot_id.clone(),
-            at: exit.map_or_else(|| self.ctx.now(), |exit| exit.at),
+            at: now.checked_sub(since).unwrap_or(now),
         };
         account_end(self.record, &self.object.spec.restart, &ending);
         if observed == Observed::Absent {

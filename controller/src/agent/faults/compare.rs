@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::scripts::{SCRIPTS, Script};
+use super::snapshot::WRONG;
 use super::world::Played;
 
 /// How much longer than without a fault an agent may be busy: the end of a container that nobody waited for is found by
@@ -25,6 +26,8 @@ pub fn differences(without: &Played, with: &Played, excused: &[&str]) -> Vec<Str
                 found.push(format!("after move {number}:\n{}", lines.join("\n")));
             }
         }
+        let wrong = after.0.lines().find(|line| line.starts_with(WRONG));
+        found.extend(wrong.map(|wrong| format!("after move {number}: {wrong}")));
         if after.1 > before.1 + LATER {
             let (before, after) = (before.1, after.1);
             found.push(format!("move {number} took {after:?}, not {before:?}"));

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use super::compare::{differences, for_each_script, place};
 use super::scripts::Script;
 use super::world::{Played, World};
-use crate::agent::fixtures::Death;
+use crate::agent::fixtures::{Death, PAGE};
 
 /// What nobody can know where the agent died at this effect: that a start has failed is told once.
 fn excused(script: &Script, effect: &str) -> &'static [&'static str] {
@@ -43,6 +43,31 @@ struct Deaths {
     failures: Vec<String>,
     /// Points that were in the run without a fault and not in any of those with one.
     unreached: Vec<String>,
+}
+
+/// Plays until an agent has died at each write of its node's page, before it and while it is under way. How many there were.
+fn die_at_each_page(script: &Script) -> (usize, Vec<String>) {
+    let place = place();
+    let dir = place.path().join("node");
+    let without = World::play_with_page(script, &[], &dir);
+    let (mut points, mut failures) = (0, differences(&without, &without, &[]));
+    for (life, effects) in without.lives.iter().enumerate() {
+        for same in 0..effects.iter().filter(|effect| *effect == PAGE).count() {
+            let page = || PAGE.to_owned();
+            for death in [Death::Before(page(), same), Death::Amid(page(), same)] {
+                points += 1;
+                let name = format!("{} life {life} {death:?}", script.name);
+                let mut deaths = vec![Death::Never; life];
+                deaths.push(death);
+                let with = World::play_with_page(script, &deaths, &dir);
+                assert!(with.lives.len() > without.lives.len(), "{name}: no death");
+                let found = differences(&without, &with, &[]);
+                failures.extend(found.into_iter().map(|what| format!("{name}: {what}")));
+            }
+        }
+    }
+    assert!(points > 0, "{}", script.name);
+    (points, failures)
 }
 
 /// The deaths at each point, and for some of them each of those that may follow.
@@ -202,4 +227,23 @@ fn an_agent_that_dies_at_any_point_leaves_the_next_one_all_it_needs() {
         failures.len(),
         failures.join("\n")
     );
+}
+
+#[test]
+#[cfg_attr(windows, ignore = "under wine a file costs too much")]
+fn an_agent_that_dies_while_it_writes_its_nodes_page_leaves_it_to_the_next_one() {
+    let found = Mutex::new((0, Vec::new()));
+    for_each_script(|script| {
+        // A page that counts, loses and lists: of other lifecycles it says the same.
+        if !["ends-and-runs-again", "scratch"].contains(&script.name) {
+            return;
+        }
+        let (points, mut failures) = die_at_each_page(script);
+        let mut found = found.lock().unwrap();
+        found.0 += points;
+        found.1.append(&mut failures);
+    });
+    let (points, failures) = found.into_inner().unwrap();
+    println!("{points} points of death at writes of the page");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

@@ -26,6 +26,9 @@ const REST: Duration = Duration::from_secs(65);
 /// By then an agent rests.
 const PATIENCE: Duration = Duration::from_mins(10);
 
+/// A container that is there before any agent.
+const FOREIGN: &str = "not-ours";
+
 /// The world.
 pub struct World {
     dir: PathBuf,
@@ -34,6 +37,7 @@ pub struct World {
     /// The node's runhcs.
     pub runtime: Arc<FakeRuntime>,
     life: Arc<Life>,
+    minds_page: bool,
     deaths: VecDeque<Death>,
     lives: Vec<Vec<String>>,
     tokio: Option<Tokio>,
@@ -56,11 +60,14 @@ impl World {
         let dir = dir.to_owned();
         let runtime = Arc::new(FakeRuntime::default());
         runtime.tells(Arc::new(Table::new(bundles(&dir))));
+        // Somebody else's, which no agent may touch.
+        runtime.put(FOREIGN, "running", &dir.join("elsewhere"));
         Self {
             dir,
             api: FakeApi::default(),
             runtime,
             life: Arc::default(),
+            minds_page: false,
             deaths: VecDeque::new(),
             lives: Vec::new(),
             tokio: None,
@@ -73,15 +80,27 @@ impl World {
         Self::play_shown(script, deaths, View::Whole, dir)
     }
 
+    /// The same where agents may also die with a write of their node's page.
+    pub fn play_with_page(script: &Script, deaths: &[Death], dir: &Path) -> Played {
+        let mut world = Self::new(dir);
+        world.minds_page = true;
+        world.plays(script, deaths)
+    }
+
     /// The same while the API server shows its objects like this.
     pub fn play_shown(script: &Script, deaths: &[Death], view: View, dir: &Path) -> Played {
-        let mut world = Self::new(dir);
+        let world = Self::new(dir);
         world.api.shows(view);
+        world.plays(script, deaths)
+    }
+
+    fn plays(mut self, script: &Script, deaths: &[Death]) -> Played {
+        let world = &mut self;
         world.deaths = deaths.iter().cloned().collect();
         let mut moves = Vec::new();
         world.is_born();
         for step in script.moves {
-            step(&mut world);
+            step(world);
             let busy = loop {
                 if let Some(busy) = world.rests() {
                     break busy;
@@ -93,11 +112,11 @@ impl World {
                 world.runtime.most_at_once() <= 1,
                 "two containers of one object at once"
             );
-            moves.push((snapshot(&world), busy));
+            moves.push((snapshot(world), busy));
         }
         world.dies();
         Life::leaves(&world.data());
-        std::fs::remove_dir_all(dir).unwrap();
+        std::fs::remove_dir_all(&world.dir).unwrap();
         let lives = std::mem::take(&mut world.lives);
         let changes = world.api.changes();
         Played {
@@ -122,7 +141,7 @@ impl World {
         let mut tokio = tokio::runtime::Builder::new_current_thread();
         let tokio = tokio.enable_all().start_paused(true).build().unwrap();
         let late = self.life.left();
-        self.life = Life::until(self.deaths.pop_front().unwrap_or_default());
+        self.life = Life::until(self.deaths.pop_front().unwrap_or_default(), self.minds_page);
         self.life.works_in(&self.data());
         let mut options = options(&self.dir);
         // The fakes' shims have no handles, so their ends are seen by a list.
@@ -212,7 +231,8 @@ impl World {
     /// Its container ends by itself.
     pub fn ends(&self, code: u32) {
         let has = self.runtime.has();
-        let (name, _) = has.iter().find(|(_, state)| *state == "running").unwrap();
+        let runs = |(name, state): &&(String, &str)| name != FOREIGN && *state == "running";
+        let (name, _) = has.iter().find(runs).unwrap();
         let attempt = name.rsplit('-').next().unwrap().parse().unwrap();
         let id = crate::agent::record::container_id(&uid("web"), attempt);
         self.runtime.ends(&id, code);

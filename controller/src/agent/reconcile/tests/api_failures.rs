@@ -5,7 +5,7 @@ use std::time::Duration;
 use hcs_crds::Reason;
 use kube::runtime::controller::Action;
 
-use crate::agent::fixtures::{Answer, Node, Said, pass};
+use crate::agent::fixtures::{Answer, Node, Said, pass, uid};
 
 #[tokio::test(start_paused = true)]
 async fn no_container_is_made_while_the_finalizer_cannot_be_set() {
@@ -34,10 +34,37 @@ async fn an_object_that_is_gone_gets_no_container() {
     let node = Node::new().await;
     node.has(node.object("web"));
     node.api.remove("web");
-    let error = node.reconcile_cached("web").await.unwrap_err();
-    let action = crate::agent::reconcile::after_error(&error);
-    assert_eq!(action, Action::await_change());
+    node.reconcile_cached("web").await.unwrap_err();
     assert!(node.runtime.calls().is_empty());
+    assert!(node.api.get("web").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_finalizer_is_added_though_the_spec_has_changed_since_it_was_seen() {
+    let node = Node::new().await;
+    node.has(node.object("web"));
+    let mut newer = node.api.get("web").unwrap();
+    newer["spec"]["bundle"]["config"]["process"]["args"] = serde_json::json!(["run", "else"]);
+    newer["metadata"]["generation"] = 2.into();
+    newer["metadata"]["finalizers"] = serde_json::json!(["example.com/mine"]);
+    node.api.put(newer);
+    node.reconcile_cached("web").await.unwrap();
+    let now = node.api.get("web").unwrap();
+    assert_eq!(
+        now["metadata"]["finalizers"],
+        serde_json::json!(["example.com/mine", hcs_crds::FINALIZER])
+    );
+    assert_eq!(node.runtime.has(), [("web-1".into(), "running")]);
+    let id = crate::agent::record::container_id(&uid("web"), 1);
+    let config = std::fs::read(node.ctx.bundle(&id).join("config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+    assert_eq!(
+        config["process"]["args"],
+        serde_json::json!(["run", "else"])
+    );
+    // It is known to be made from that spec.
+    node.converge("web").await;
+    assert_eq!(node.runtime.has(), [("web-1".into(), "running")]);
 }
 
 #[tokio::test(start_paused = true)]

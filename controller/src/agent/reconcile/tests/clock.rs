@@ -2,7 +2,7 @@
 
 use hcs_crds::{DesiredState, RestartPolicy};
 
-use crate::agent::fixtures::{Node, Shape as _, clock_jumps, pass};
+use crate::agent::fixtures::{Node, Shape as _, clock_jumps, pass, uid};
 
 const HOURS: [i64; 2] = [3, -3];
 
@@ -34,6 +34,23 @@ async fn a_backoff_lasts_as_long_as_it_does_whatever_the_clock_says() {
         node.ends(1, 1);
         node.converge("web").await;
         clock_jumps(hours);
+        pass(8.0).await;
+        node.converge("web").await;
+        assert_eq!(node.status("web").attempt, Some(1), "too soon, {hours} h");
+        pass(2.1).await;
+        node.converge("web").await;
+        assert_eq!(node.status("web").attempt, Some(2), "{hours} h");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backoff_lasts_as_long_as_it_does_though_the_clock_is_set_before_the_end_is_looked_at() {
+    for hours in HOURS {
+        let node =
+            Node::running(|web| web.with(|spec| spec.restart_policy = RestartPolicy::Always)).await;
+        node.ends(1, 1);
+        clock_jumps(hours);
+        node.converge("web").await;
         pass(8.0).await;
         node.converge("web").await;
         assert_eq!(node.status("web").attempt, Some(1), "too soon, {hours} h");
@@ -86,8 +103,60 @@ async fn a_time_to_live_lasts_as_long_as_it_does_whatever_the_clock_says() {
     }
 }
 
+/// Stops `web`, has its agent end before the grace period does, and the next one begin after something was done to the
+/// record.
+async fn stops_and_begins_anew(between: impl FnOnce(&Node)) -> Node {
+    let node = Node::running(|web| web.grace(30)).await;
+    let stop = |spec: &mut hcs_crds::HcsContainerSpec| spec.desired_state = DesiredState::Stopped;
+    node.cluster.change("web", stop);
+    node.converge("web").await;
+    assert_eq!(node.runtime.calls(), ["kill web-1 CtrlShutdown"]);
+    between(&node);
+    node.restarted().await
+}
+
 #[tokio::test(start_paused = true)]
-async fn an_agent_that_was_away_when_the_clock_was_set_back_waits_no_longer_than_ever() {
+async fn a_grace_period_lasts_as_long_as_it_does_though_the_clock_is_set_while_no_agent_runs() {
+    for hours in HOURS {
+        let node = stops_and_begins_anew(|_| clock_jumps(hours)).await;
+        node.converge("web").await;
+        pass(28.0).await;
+        node.converge("web").await;
+        assert!(node.runtime.calls().is_empty(), "too soon, {hours} h");
+        pass(2.1).await;
+        node.converge("web").await;
+        assert_eq!(node.runtime.calls(), ["delete --force web-1"], "{hours} h");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_left_before_a_boot_is_not_taken_for_what_a_set_clock_did() {
+    let node = stops_and_begins_anew(|node| {
+        forgets(node, |record| {
+            record["boot_id"] = "another".into();
+            record["booted_at"] = "2024-01-01T00:00:00Z".into();
+        });
+    })
+    .await;
+    node.converge("web").await;
+    assert!(node.runtime.calls().is_empty(), "too soon");
+    pass(30.1).await;
+    node.converge("web").await;
+    assert_eq!(node.runtime.calls(), ["delete --force web-1"]);
+}
+
+/// Changes the record of `web` while no agent runs.
+fn forgets(node: &Node, change: impl FnOnce(&mut serde_json::Value)) {
+    let file = node.file(&format!("records/{}.json", uid("web")));
+    let mut record = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    change(&mut record);
+    std::fs::write(file, record.to_string()).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_cannot_know_that_the_clock_was_set_back_waits_no_longer_than_ever() {
+    // As an earlier version has left it.
+    let unknown = |record: &mut serde_json::Value| record["booted_at"] = serde_json::Value::Null;
     let node = Node::running(|web| {
         web.grace(30)
             .with(|spec| spec.restart.max_backoff_seconds = 60)
@@ -96,6 +165,7 @@ async fn an_agent_that_was_away_when_the_clock_was_set_back_waits_no_longer_than
     node.ends(1, 1);
     node.converge("web").await;
     clock_jumps(-3);
+    forgets(&node, unknown);
     let node = node.restarted().await;
     // From its first look on.
     node.converge("web").await;
@@ -106,6 +176,7 @@ async fn an_agent_that_was_away_when_the_clock_was_set_back_waits_no_longer_than
         .change("web", |spec| spec.desired_state = DesiredState::Stopped);
     node.converge("web").await;
     clock_jumps(-3);
+    forgets(&node, unknown);
     node.runtime.calls();
     let node = node.restarted().await;
     node.converge("web").await;

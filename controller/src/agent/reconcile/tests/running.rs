@@ -41,12 +41,15 @@ async fn each_write_says_which_object_it_means_and_who_writes() {
     let [(finalizer, patch), (status, apply)] = &requests[..] else {
         panic!("{requests:?}");
     };
-    assert_eq!(*finalizer, format!("PATCH {place}?"));
-    let expected = json!({"metadata":
-        {"uid": uid("web"), "resourceVersion": "1", "finalizers": [FINALIZER]}});
-    assert_eq!(*patch, expected);
-    let manager = "force=true&fieldManager=hcs-operator-agent-win-1";
-    assert_eq!(*status, format!("PATCH {place}/status?&{manager}"));
+    let manager = "fieldManager=hcs-operator-agent-win-1";
+    assert_eq!(*finalizer, format!("PATCH {place}?&{manager}"));
+    let expected = json!({"name": "web", "uid": uid("web"), "finalizers": [FINALIZER]});
+    assert_eq!(patch["metadata"], expected);
+    assert_eq!(patch["spec"], json!(null));
+    assert_eq!(
+        *status,
+        format!("PATCH {place}/status?&force=true&{manager}")
+    );
     assert_eq!(apply["metadata"], json!({"name": "web", "uid": uid("web")}));
     let fields: Vec<_> = apply.as_object().unwrap().keys().collect();
     assert_eq!(fields, ["apiVersion", "kind", "metadata", "status"]);
