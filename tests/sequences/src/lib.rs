@@ -258,16 +258,23 @@ pub fn moved(mut spec: HcsContainerSpec, to: &Places) -> HcsContainerSpec {
 pub fn view(status: &Value, live: &[(String, Value)], name: &str, uid: &str) -> String {
     let runs = ["Created", "Running", "Paused"];
     let runs = runs.contains(&status["phase"].as_str().unwrap_or_default());
+    // What is wanted stopped and was never started is left as it is, with the console and the spec that it has.
+    let is_left = !runs && live.iter().any(|(state, _)| state == "created");
     let conditions = status["conditions"].as_array().into_iter().flatten();
-    let conditions = conditions.filter(|condition| runs || condition["type"] != "ScratchReady");
+    let conditions = conditions.filter(|condition| match condition["type"].as_str() {
+        Some("ScratchReady") => runs,
+        Some("RestartRequired") => !is_left,
+        _ => true,
+    });
     let words = |condition: &Value| {
         let [kind, status, reason] = ["type", "status", "reason"].map(|key| &condition[key]);
         format!("{kind} {status} {reason}")
     };
     let conditions: Vec<_> = conditions.map(words).collect();
     let scratch = runs.then(|| status["scratch"]["sizeGB"].clone());
-    // What is wanted stopped and was never started is left as it is, with the console that it has.
-    let tty = runs.then(|| status["tty"].clone());
+    // A console is resized once the container is started: runhcs cannot before.
+    let started = runs && status["phase"] != "Created";
+    let tty = started.then(|| status["tty"].clone());
     let live = live.iter().filter(|(state, _)| runs || state != "created");
     let live: Vec<_> = live
         .map(|(state, config)| json!([state, without_past(config.clone())]))

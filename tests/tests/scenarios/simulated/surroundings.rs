@@ -98,7 +98,10 @@ async fn a_data_folder_that_is_deleted_while_the_agent_runs_is_made_again() -> R
     let scenario = Scenario::named("data-deleted").await?;
     let node = scenario.node().await?;
     let web = always(&scenario, &node).await?;
-    std::fs::remove_dir_all(node.agent().data_dir()).unwrap();
+    // At once, as the agent goes on putting files into it.
+    let deleted = node.dir().join("deleted");
+    std::fs::rename(node.agent().data_dir(), &deleted).unwrap();
+    std::fs::remove_dir_all(deleted).unwrap();
     node.sim()
         .kill_shim(&format!("hc-{}-1", web.uid()))
         .unwrap();
