@@ -261,13 +261,12 @@ pub fn view(status: &Value, live: &[(String, Value)], name: &str, uid: &str) -> 
     // What is wanted stopped and was never started is left as it is, with the console and the spec that it has.
     let is_left = !runs && live.iter().any(|(state, _)| state == "created");
     let conditions = status["conditions"].as_array().into_iter().flatten();
-    let conditions = conditions.filter(|condition| match condition["type"].as_str() {
-        Some("ScratchReady") => runs,
-        Some("RestartRequired") => !is_left,
-        _ => true,
-    });
+    let conditions = conditions.filter(|condition| runs || condition["type"] != "ScratchReady");
     let words = |condition: &Value| {
         let [kind, status, reason] = ["type", "status", "reason"].map(|key| &condition[key]);
+        if is_left && kind == "RestartRequired" {
+            return r#""RestartRequired" "False" "NotRequired""#.to_owned();
+        }
         format!("{kind} {status} {reason}")
     };
     let conditions: Vec<_> = conditions.map(words).collect();
