@@ -6,57 +6,70 @@ use crate::agent::fixtures::{Node, Shape as _, clock_jumps, pass, uid};
 
 const HOURS: [i64; 2] = [3, -3];
 
+/// A node whose `web` has been asked to stop, within 30 s.
+async fn stops() -> Node {
+    let node = Node::running(|web| web.grace(30)).await;
+    let stop = |spec: &mut hcs_crds::HcsContainerSpec| spec.desired_state = DesiredState::Stopped;
+    node.cluster.change("web", stop);
+    node.converge("web").await;
+    assert_eq!(node.runtime.calls(), ["kill web-1 CtrlShutdown"]);
+    node
+}
+
+/// The grace period lasts for 30 s from now on.
+async fn has_its_grace(node: &Node, hours: i64) {
+    pass(28.0).await;
+    node.converge("web").await;
+    assert!(node.runtime.calls().is_empty(), "too soon, {hours} h");
+    pass(2.1).await;
+    node.converge("web").await;
+    assert_eq!(node.runtime.calls(), ["delete --force web-1"], "{hours} h");
+}
+
+/// A node whose `web` has just failed, and is to run always.
+async fn fails() -> Node {
+    let node =
+        Node::running(|web| web.with(|spec| spec.restart_policy = RestartPolicy::Always)).await;
+    node.ends(1, 1);
+    node
+}
+
+/// The backoff lasts for about 10 s from now on.
+async fn waits_its_backoff(node: &Node, hours: i64) {
+    pass(8.0).await;
+    node.converge("web").await;
+    assert_eq!(node.status("web").attempt, Some(1), "too soon, {hours} h");
+    pass(2.1).await;
+    node.converge("web").await;
+    assert_eq!(node.status("web").attempt, Some(2), "{hours} h");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_grace_period_lasts_as_long_as_it_does_whatever_the_clock_says() {
     for hours in HOURS {
-        let node = Node::running(|web| web.grace(30)).await;
-        let stop = |spec: &mut hcs_crds::HcsContainerSpec| {
-            spec.desired_state = DesiredState::Stopped;
-        };
-        node.cluster.change("web", stop);
-        node.converge("web").await;
-        assert_eq!(node.runtime.calls(), ["kill web-1 CtrlShutdown"]);
+        let node = stops().await;
         clock_jumps(hours);
-        pass(28.0).await;
-        node.converge("web").await;
-        assert!(node.runtime.calls().is_empty(), "too soon, {hours} h");
-        pass(2.1).await;
-        node.converge("web").await;
-        assert_eq!(node.runtime.calls(), ["delete --force web-1"], "{hours} h");
+        has_its_grace(&node, hours).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_backoff_lasts_as_long_as_it_does_whatever_the_clock_says() {
     for hours in HOURS {
-        let node =
-            Node::running(|web| web.with(|spec| spec.restart_policy = RestartPolicy::Always)).await;
-        node.ends(1, 1);
+        let node = fails().await;
         node.converge("web").await;
         clock_jumps(hours);
-        pass(8.0).await;
-        node.converge("web").await;
-        assert_eq!(node.status("web").attempt, Some(1), "too soon, {hours} h");
-        pass(2.1).await;
-        node.converge("web").await;
-        assert_eq!(node.status("web").attempt, Some(2), "{hours} h");
+        waits_its_backoff(&node, hours).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_backoff_lasts_as_long_as_it_does_though_the_clock_is_set_before_the_end_is_looked_at() {
     for hours in HOURS {
-        let node =
-            Node::running(|web| web.with(|spec| spec.restart_policy = RestartPolicy::Always)).await;
-        node.ends(1, 1);
+        let node = fails().await;
         clock_jumps(hours);
         node.converge("web").await;
-        pass(8.0).await;
-        node.converge("web").await;
-        assert_eq!(node.status("web").attempt, Some(1), "too soon, {hours} h");
-        pass(2.1).await;
-        node.converge("web").await;
-        assert_eq!(node.status("web").attempt, Some(2), "{hours} h");
+        waits_its_backoff(&node, hours).await;
     }
 }
 
@@ -106,11 +119,7 @@ async fn a_time_to_live_lasts_as_long_as_it_does_whatever_the_clock_says() {
 /// Stops `web`, has its agent end before the grace period does, and the next one begin after something was done to the
 /// record.
 async fn stops_and_begins_anew(between: impl FnOnce(&Node)) -> Node {
-    let node = Node::running(|web| web.grace(30)).await;
-    let stop = |spec: &mut hcs_crds::HcsContainerSpec| spec.desired_state = DesiredState::Stopped;
-    node.cluster.change("web", stop);
-    node.converge("web").await;
-    assert_eq!(node.runtime.calls(), ["kill web-1 CtrlShutdown"]);
+    let node = stops().await;
     between(&node);
     node.restarted().await
 }
@@ -120,12 +129,7 @@ async fn a_grace_period_lasts_as_long_as_it_does_though_the_clock_is_set_while_n
     for hours in HOURS {
         let node = stops_and_begins_anew(|_| clock_jumps(hours)).await;
         node.converge("web").await;
-        pass(28.0).await;
-        node.converge("web").await;
-        assert!(node.runtime.calls().is_empty(), "too soon, {hours} h");
-        pass(2.1).await;
-        node.converge("web").await;
-        assert_eq!(node.runtime.calls(), ["delete --force web-1"], "{hours} h");
+        has_its_grace(&node, hours).await;
     }
 }
 
