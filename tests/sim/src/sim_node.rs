@@ -1,5 +1,6 @@
 //! A simulated node from the outside: installed, observed, broken, rebooted by tests.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -132,8 +133,11 @@ impl SimNode {
     /// A process does not end.
     pub fn stop_all(&self) -> io::Result<()> {
         let deadline = Instant::now() + PATIENCE;
+        // What a process runs cannot be told any more some time before it has ended.
+        let mut running = BTreeSet::new();
         loop {
-            let running = platform::processes_of_executable(&self.executable);
+            running.retain(|&pid| platform::process_is_alive(pid));
+            running.extend(platform::processes_of_executable(&self.executable));
             if running.is_empty() {
                 break;
             }
@@ -143,7 +147,7 @@ impl SimNode {
                     format!("processes {running:?} do not end"),
                 ));
             }
-            running.into_iter().for_each(platform::kill_process);
+            running.iter().copied().for_each(platform::kill_process);
             std::thread::yield_now();
         }
         let systems = Systems::open(&self.node);

@@ -219,12 +219,6 @@ impl Systems {
         let left: BTreeSet<String> = dead
             .iter()
             .filter_map(|id| self.mirror(id).ok().flatten())
-            .filter(|mirror| {
-                mirror
-                    .processes
-                    .iter()
-                    .any(|made| platform::may_have_left_children(made.pid))
-            })
             .map(|mirror| mirror.unique_id)
             .collect();
         platform::kill_processes_of_systems(&left);

@@ -384,30 +384,29 @@ pub fn processes_of_executable(exe: &Path) -> Vec<u32> {
         .collect()
 }
 
-/// Ends every process that carries one of these systems' unique ids in its environment.
+/// Ends every process that carries one of these systems' unique ids in its environment, and waits
+/// until they have ended.
 ///
 /// What a process makes while we look is found by the next look; done when one finds nobody.
 pub fn kill_processes_of_systems(systems: &BTreeSet<String>) {
-    let mut again = !systems.is_empty();
-    while again {
-        again = false;
+    if systems.is_empty() {
+        return;
+    }
+    // An environment is gone some time before its process is.
+    let mut killed = Vec::new();
+    loop {
         for pid in tree::all_pids() {
             if tree::carries(pid, systems) {
                 send(pid, rustix::process::Signal::KILL);
-                again = true;
+                killed.push(pid);
             }
         }
-        if again {
-            std::thread::yield_now();
+        killed.retain(|&pid| tree::is_alive(pid));
+        if killed.is_empty() {
+            return;
         }
+        std::thread::yield_now();
     }
-}
-
-/// Whether a killed shim has left something of this process, which it had made: a member of the
-/// group that the process led. (A look at all processes of the machine is dear.)
-pub fn may_have_left_children(pid: u32) -> bool {
-    let group = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    group.is_some_and(|group| rustix::process::test_kill_process_group(group).is_ok())
 }
 
 /// Lets a file have holes; every file here may.

@@ -400,11 +400,6 @@ fn held_stdio(held: bool, number: usize) -> Stdio {
 /// Nothing to do: the job objects of killed shims have ended all processes.
 pub fn kill_processes_of_systems(_systems: &BTreeSet<String>) {}
 
-/// Never: a job object leaves nothing.
-pub fn may_have_left_children(_pid: u32) -> bool {
-    false
-}
-
 /// Lets a file have holes, where the file system can.
 pub fn make_sparse(file: &File) -> io::Result<()> {
     handles::set_sparse(file);
