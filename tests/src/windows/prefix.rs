@@ -81,6 +81,23 @@ impl Prefix {
         probe.status().is_ok_and(|status| status.success())
     }
 
+    /// As [`Prefix::probe`]; gives the line that it prints.
+    pub fn ask(&self, args: &[&str]) -> Result<String, Error> {
+        let mut probe = self.command(Path::new(PROBE));
+        let output = probe.args(args).stderr(Stdio::null()).output();
+        let output = output.map_err(|source| Error::Start {
+            what: PROBE.to_owned(),
+            source,
+        })?;
+        if !output.status.success() {
+            return Err(Error::Command {
+                what: format!("probe {args:?}"),
+                status: output.status,
+            });
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
     /// Ends all its processes at once, as a power cut does. What is on its drives and in its registry stays, but for
     /// volatile registry keys.
     pub fn power_off(&self) {
@@ -118,11 +135,9 @@ impl Prefix {
     fn start_windows(&self) -> Result<(), Error> {
         let log = self.dir.join("first-process.log");
         let file = File::create(&log).map_err(|source| Error::file("create", &log, source))?;
-        let mut first = self.command(Path::new("cmd.exe"));
-        first
-            .args(["/c", "exit"])
-            .stdout(Stdio::null())
-            .stderr(file);
+        // One that ends at once: there is nothing for it to read.
+        let mut first = self.command(Path::new(PROBE));
+        first.arg("serve").stdout(Stdio::null()).stderr(file);
         let name = "the first process under wine".to_owned();
         let status = first.status();
         let status = status.map_err(|source| Error::Start {

@@ -9,6 +9,8 @@
  * instance).
  *   probe alive PID
  * exits with 0 if there is such a process, else with 1.
+ *   probe started PID
+ * prints when a process was started, as a FILETIME.
  *   probe kill PID
  * ends a process at once, as a crash would (exit code 1).
  *   probe serve
@@ -179,6 +181,13 @@ int main(int argc, char **argv)
     if (argc == 3 && !strcmp(argv[1], "alive")) {
         HANDLE h = OpenProcess(SYNCHRONIZE, FALSE, strtoul(argv[2], NULL, 0));
         return h && WaitForSingleObject(h, 0) == WAIT_TIMEOUT ? 0 : 1;
+    }
+    if (argc == 3 && !strcmp(argv[1], "started")) {
+        FILETIME start, other;
+        HANDLE h = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, strtoul(argv[2], NULL, 0));
+        if (!h || !GetProcessTimes(h, &start, &other, &other, &other)) return 1;
+        printf("%llu\n", (unsigned long long)start.dwHighDateTime << 32 | start.dwLowDateTime);
+        return 0;
     }
     if (argc == 3 && !strcmp(argv[1], "kill")) {
         HANDLE h = OpenProcess(PROCESS_TERMINATE, FALSE, strtoul(argv[2], NULL, 0));
