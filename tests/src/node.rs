@@ -14,6 +14,7 @@ use runhcs_sim::CallRecord;
 
 use crate::eventually::eventually;
 use crate::ground::{Ground, Machine, Sim};
+use crate::kubeconfig::Access;
 use crate::live::Live;
 use crate::operator::Operator;
 use crate::process::Spawn;
@@ -163,6 +164,11 @@ impl Node {
     /// A path of this machine as the agent and its containers see it.
     pub fn path(&self, path: impl AsRef<Path>) -> String {
         self.machine.ground().path(path.as_ref())
+    }
+
+    /// The other way: where a path that they see is on this machine.
+    pub fn unix_path(&self, path: &str) -> PathBuf {
+        self.machine.ground().unix_path(path)
     }
 
     /// Whether there is a process with this id on the node.
@@ -322,24 +328,24 @@ pub async fn start_controller(
     executables: &binaries::Workspace,
     args: &[String],
 ) -> Result<Operator> {
-    start_replica(control_plane, executables, "controller", args).await
+    let access = control_plane.controller_access().await?;
+    start_replica(control_plane, executables, "controller", &access, args).await
 }
 
-/// One of several controllers, each with a name of its own. Waits until it is ready, which it is whether it leads or not.
+/// One of several controllers, each with a name of its own, that reaches the API server by `access`. Waits until it is
+/// ready, which it is whether it leads or not.
 pub async fn start_replica(
     control_plane: &ControlPlane,
     executables: &binaries::Workspace,
     name: &str,
+    access: &Access,
     args: &[String],
 ) -> Result<Operator> {
     let dir = control_plane.dir().join(name);
     std::fs::create_dir_all(&dir)
         .map_err(|source| Error::file("create the folder", &dir, source))?;
     let kubeconfig = dir.join("kubeconfig");
-    control_plane
-        .controller_access()
-        .await?
-        .write_kubeconfig(&kubeconfig)?;
+    access.write_kubeconfig(&kubeconfig)?;
     let spawn = Spawn::new(name, executables.operator(), &control_plane.logs())
         .arg("controller")
         .arg("--http-address-file")

@@ -1,10 +1,12 @@
-//! Two controllers: one acts, and the other takes over when it is killed, held up, or robbed of its Lease.
+//! Two controllers: one acts, and the other takes over when it is killed, held up, cut off, or robbed of its Lease.
 
 use hcs_crds::conditions::READY;
 use hcs_crds::{Phase, Reason};
+use hcs_tests::audit::Write;
 use hcs_tests::control_plane::NAMESPACE;
 use hcs_tests::node::start_replica;
 use hcs_tests::operator::Operator;
+use hcs_tests::proxy::{Mood, Proxy};
 use hcs_tests::{
     Container, ControlPlane, Error, Live, Node, PATIENCE, Result, Scenario, binaries, eventually,
 };
@@ -13,18 +15,24 @@ use kube::Api;
 use kube::api::DeleteParams;
 
 use super::silent_nodes::{QUICK, short_lease};
+use crate::nodes::lease_is_renewed;
 
-struct Replicas(Vec<Operator>);
+/// Each with a way of its own to the API server.
+struct Replicas(Vec<Operator>, Vec<Proxy>);
 
 impl Replicas {
     async fn start(control_plane: &ControlPlane) -> Result<Self> {
         let executables = binaries::Workspace::get()?;
-        let mut replicas = Vec::new();
+        let access = control_plane.controller_access().await?;
+        let args: Vec<String> = QUICK.map(str::to_owned).into();
+        let (mut replicas, mut ways) = (Vec::new(), Vec::new());
         for name in ["replica-1", "replica-2"] {
-            let args: Vec<String> = QUICK.map(str::to_owned).into();
-            replicas.push(start_replica(control_plane, &executables, name, &args).await?);
+            let way = Proxy::start(&access).await?;
+            let started = start_replica(control_plane, &executables, name, way.access(), &args);
+            replicas.push(started.await?);
+            ways.push(way);
         }
-        Ok(Self(replicas))
+        Ok(Self(replicas, ways))
     }
 
     /// Waits until exactly one of these leads, and says which.
@@ -100,6 +108,58 @@ async fn the_other_acts_when_the_leader_is_killed_and_when_it_is_held_up() -> Re
     scenario.leaves_nothing_on(&node).await
 }
 
+/// What the controllers write of this object.
+fn of_the_controllers(object: &Live) -> impl Fn(&Write) -> bool {
+    let name = object.name().to_owned();
+    move |write| write.name == name && write.user.ends_with(":hcs-operator-controller")
+}
+
+#[tokio::test]
+async fn the_other_acts_when_the_leader_is_cut_off_from_the_api_server() -> Result {
+    let (control_plane, _turn) = super::alone().await?;
+    let scenario = Scenario::on(control_plane.clone(), "cut-off").await?;
+    let node = scenario.node_with(short_lease()).await?;
+    let web = running(&scenario, &node).await?;
+    let replicas = Replicas::start(&control_plane).await?;
+    let first = replicas.leader(&[0, 1]).await?;
+    let second = 1 - first;
+    let told = control_plane.audit().from_now();
+    replicas.1[first].is(Mood::Silent);
+    assert_eq!(replicas.leader(&[second]).await?, second);
+    let leads = replicas.0[first].metric("hcs_operator_leader").await?;
+    assert_eq!(leads, Some(0.0), "it knows that it does not lead any more");
+    goes_and_comes(&node, &web).await?;
+    // It hears again of the node as it was, and of all that has happened since.
+    replicas.1[first].is(Mood::Honest);
+    assert_eq!(replicas.leader(&[0, 1]).await?, second);
+    node.relists(3).await?;
+    web.says(READY, "True", Reason::Running).await?;
+    assert_eq!(told.count(of_the_controllers(&web))?, 1, "NodeLost, once");
+    scenario.leaves_nothing_on(&node).await
+}
+
+#[tokio::test]
+async fn controllers_that_were_cut_off_say_nothing_of_nodes_that_they_could_not_see() -> Result {
+    let (control_plane, _turn) = super::alone().await?;
+    let scenario = Scenario::on(control_plane.clone(), "all-cut-off").await?;
+    let node = scenario.node_with(short_lease()).await?;
+    let web = running(&scenario, &node).await?;
+    let replicas = Replicas::start(&control_plane).await?;
+    replicas.leader(&[0, 1]).await?;
+    let told = control_plane.audit().from_now();
+    replicas.1.iter().for_each(|way| way.is(Mood::Silent));
+    // Each second: longer than a silence and an absence are until something is said of them, together.
+    lease_is_renewed(&scenario, &node, 12).await?;
+    replicas.1.iter().for_each(|way| way.is(Mood::Honest));
+    replicas.leader(&[0, 1]).await?;
+    lease_is_renewed(&scenario, &node, 6).await?;
+    assert_eq!(told.count(of_the_controllers(&web))?, 0);
+    web.says(READY, "True", Reason::Running).await?;
+    // Of one that is silent now, they say so.
+    goes_and_comes(&node, &web).await?;
+    scenario.leaves_nothing_on(&node).await
+}
+
 #[tokio::test]
 async fn two_that_lead_at_once_do_no_harm() -> Result {
     let (control_plane, _turn) = super::alone().await?;
@@ -128,9 +188,7 @@ async fn two_that_lead_at_once_do_no_harm() -> Result {
     web.says(READY, "Unknown", Reason::NodeLost).await?;
     node.agent().start_again()?;
     web.says(READY, "True", Reason::Running).await?;
-    let said = told.count(|write| {
-        write.name == web.name() && write.user.ends_with(":hcs-operator-controller")
-    })?;
+    let said = told.count(of_the_controllers(&web))?;
     assert!(said <= 4, "{said} writes");
     let finalizers = web.object().await?.metadata.finalizers.unwrap_or_default();
     assert_eq!(finalizers, [hcs_crds::FINALIZER]);
