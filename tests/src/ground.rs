@@ -78,6 +78,12 @@ impl Ground {
             path.display().to_string()
         }
     }
+
+    /// The other way: where a path that a node's programs see is on this machine.
+    pub fn unix_path(self, path: &str) -> PathBuf {
+        let windows = self.is_windows().then(|| windows::unix_path(path));
+        windows.flatten().unwrap_or_else(|| path.into())
+    }
 }
 
 /// A node's machine: its runhcs, and how programs are run there.
@@ -249,6 +255,24 @@ impl Machine {
         Ok(overlaps.map_err(failed)?.flatten())
     }
 
+    /// How its system says that a disk is full.
+    pub fn says_no_room(&self) -> &'static str {
+        if self.ground.is_windows() {
+            "(os error 112)"
+        } else {
+            "No space left on device"
+        }
+    }
+
+    /// How its system says that a disk cannot be written to; Windows itself would say 19.
+    pub fn says_read_only(&self) -> &'static str {
+        if self.ground.is_windows() {
+            "(os error 5)"
+        } else {
+            "Read-only file system"
+        }
+    }
+
     /// One call of its runhcs, as a person makes it, with its standard output; [`Machine::calls`] does not show it.
     pub fn call(&self, args: &[&str]) -> Result<Output> {
         let mut command = match &self.windows {
@@ -311,6 +335,18 @@ impl Machine {
             None => crate::process::alive(pid),
             Some(prefix) => prefix.probe(&["alive", &pid.to_string()]),
         }
+    }
+
+    /// When a process was started, as the agent notes it: in ticks since the boot, or as a FILETIME.
+    pub fn start_time(&self, pid: u32) -> Result<u64> {
+        let said = match &self.windows {
+            None => crate::process::start_time(pid),
+            Some(prefix) => prefix.ask(&["started", &pid.to_string()])?.parse().ok(),
+        };
+        said.ok_or_else(|| Error::Unexpected {
+            what: format!("process {pid} was started at some time"),
+            evidence: "no such process".to_owned(),
+        })
     }
 
     /// The processes of its containers: calls of runhcs under way, shims, and workloads that run in `dir`, the node's

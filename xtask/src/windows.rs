@@ -71,6 +71,7 @@ pub fn scenarios(
     println!("\n=== Scenarios on the ground {}", ground.name());
     let mut cargo = crate::checks::cargo(&["test", "--workspace", "--test", "scenarios", "--"]);
     let mut counts = skips::leave_out(ground, filter, &mut cargo)?;
+    counts.add(skips::leave_out_small_disks(filter, &mut cargo)?);
     cargo
         .args(filter)
         .env(GROUND, ground.name())

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use crate::Error;
 
-pub use platform::{alive, ask_to_end, command_line, concerned_with, resident_bytes};
+pub use platform::{alive, ask_to_end, command_line, concerned_with, resident_bytes, start_time};
 
 /// How often an end is looked for where the platform gives no event to wait for.
 const POLL: Duration = Duration::from_millis(10);

@@ -54,6 +54,13 @@ pub fn alive(pid: u32) -> bool {
     })
 }
 
+/// When a process was started, in ticks since the boot: the 22nd field of its `stat`, the 20th after its name.
+pub fn start_time(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    rest.split(' ').nth(19)?.parse().ok()
+}
+
 /// Resident memory of a process in bytes, from `VmRSS` of `/proc/<pid>/status`.
 pub fn resident_bytes(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

@@ -47,14 +47,11 @@ async fn send(scenario: &Scenario, params: &PatchParams, name: &str, spec: &Valu
 }
 
 /// What would be in Git: no more than has to be said.
-pub fn manifest(node: &Node, mut container: Container) -> Value {
-    let config = container.config();
-    for layer in config["windows"]["layerFolders"].as_array().unwrap() {
-        std::fs::create_dir_all(layer.as_str().unwrap()).unwrap();
-    }
+pub fn manifest(node: &Node, container: Container) -> Value {
+    let object = container.build("of no importance").unwrap();
     json!({
         "nodeName": node.name(),
-        "bundle": {"config": config},
+        "bundle": object.spec.bundle,
         "desiredState": "Running",
         "terminationGracePeriodSeconds": 1,
         "restart": {"initialBackoffSeconds": 1},

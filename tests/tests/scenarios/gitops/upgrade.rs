@@ -11,6 +11,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::recorded::{Case, PLACE, PLACEHOLDERS, folder};
+use crate::nodes::page_comes_to;
 
 /// Commands that change nothing.
 const HARMLESS: [&str; 4] = ["list", "state", "ps", "help"];
@@ -42,8 +43,14 @@ pub fn shift(value: &mut Value, by: SignedDuration) {
     }
 }
 
+/// As it is written inside a JSON string.
+fn in_json(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    quoted.trim_matches('"').to_owned()
+}
+
 fn filled(value: &Value, scenario: &Scenario, node: &Node, uid: &str) -> Value {
-    let dir = node.dir().display().to_string();
+    let dir = in_json(&node.path(node.dir()));
     let with = [&dir, node.name(), scenario.namespace(), uid];
     let mut text = value.to_string();
     for (placeholder, what) in PLACEHOLDERS.iter().zip(with) {
@@ -90,15 +97,18 @@ async fn container(node: &Node, id: &str, case: &Case, config: &Value) -> Result
     let bundle = node.agent().data_dir().join("bundles").join(id);
     let config = config.to_string();
     let config = config
-        .replace(&format!("{PLACE}/workload"), &node.path(node.workload()))
-        .replace(PLACE, &node.dir().display().to_string());
+        .replace(
+            &format!("{PLACE}/workload"),
+            &in_json(&node.path(node.workload())),
+        )
+        .replace(PLACE, &in_json(&node.path(node.dir())));
     let parsed: Value = serde_json::from_str(&config).unwrap();
     for layer in parsed["windows"]["layerFolders"].as_array().unwrap() {
-        fs::create_dir_all(layer.as_str().unwrap()).unwrap();
+        fs::create_dir_all(node.unix_path(layer.as_str().unwrap())).unwrap();
     }
     fs::create_dir_all(&bundle).unwrap();
     fs::write(bundle.join("config.json"), config).unwrap();
-    let bundle = bundle.display().to_string();
+    let bundle = node.path(&bundle);
     let run = |args: &[&str]| {
         let done = node.machine().call(args).unwrap();
         assert!(done.status.success(), "{args:?}");
@@ -128,18 +138,12 @@ async fn container(node: &Node, id: &str, case: &Case, config: &Value) -> Result
     Ok(shim.filter(|pid| *pid > 0 && state != "stopped"))
 }
 
-/// When a process was started, in ticks since the boot: the 22nd field of its `stat`, the 20th after its name.
-fn start_time(pid: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let (_, rest) = stat.rsplit_once(") ").unwrap();
-    rest.split(' ').nth(19).unwrap().parse().unwrap()
-}
-
 /// Puts everything back as it was recorded.
 async fn play(
     scenario: &Scenario,
     node: &Node,
     case: &Case,
+    boot: &str,
     change: fn(&mut Value),
 ) -> Result<(Live, Value)> {
     let live = object(scenario, node, case).await?;
@@ -158,15 +162,16 @@ async fn play(
         .unwrap_or_default()
         .to_owned();
     let shim = container(node, &id, case, &fill(&case.config)).await?;
-    let boot = node.sim().boot_id().unwrap();
     if let Some(pid) = shim {
-        record["shim"] = json!({"pid": pid, "start_time": start_time(pid)});
+        let started = node.machine().start_time(pid)?;
+        record["shim"] = json!({"pid": pid, "start_time": started});
         status["pid"] = json!(pid);
         status["bootID"] = json!(boot);
     }
     record["boot_id"] = json!(boot);
     if let Some(path) = record["scratch"]["path"].as_str() {
-        fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
+        let path = node.unix_path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, "").unwrap();
     }
     change(&mut record);
@@ -214,10 +219,14 @@ fn told(status: &Value) -> Value {
 async fn takes_all_over(name: &str, version: &str, change: fn(&mut Value)) -> Result {
     let scenario = Scenario::named(name).await?;
     let node = scenario.node().await?;
+    let page = page_comes_to(&scenario, node.name(), "says its boot", |status| {
+        status.boot_id.is_some()
+    });
+    let boot = page.await?.boot_id.unwrap();
     node.agent().stop();
     let mut objects = Vec::new();
     for case in cases(version) {
-        objects.push(play(&scenario, &node, &case, change).await?);
+        objects.push(play(&scenario, &node, &case, &boot, change).await?);
     }
     assert!(objects.len() >= 15, "{}", objects.len());
     let (mut containers, calls) = (node.containers()?, node.calls()?.len());
