@@ -9,9 +9,11 @@ use futures::{StreamExt, TryStreamExt};
 use hcs_crds::{HcsContainer, Phase};
 use hcs_tests::audit::{Audit, Write};
 use hcs_tests::{Container, Node};
-use kube::api::PostParams;
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
+use runhcs_sim::{Action, Fault, Point};
+use serde_json::json;
 
 use crate::stack::Stack;
 
@@ -176,21 +178,42 @@ impl Fleet {
     /// says so. Sorted.
     pub async fn exits(&mut self, count: usize) -> Result<Vec<Duration>> {
         let mut times = Vec::new();
-        let names: Vec<String> = self.seen.keys().take(count).cloned().collect();
-        for name in names {
+        for name in self.running(count) {
             let object = self.containers.get(&name).await?;
             let pid = first_process(&object)
                 .with_context(|| format!("{name} has no process in its status"))?;
             let started = Instant::now();
             hcs_tests::process::ask_to_end(pid);
-            self.until_stopped(&name).await?;
+            self.until_it_runs_no_more(&name).await?;
             times.push(started.elapsed());
         }
         times.sort();
         Ok(times)
     }
 
-    async fn until_stopped(&mut self, name: &str) -> Result<()> {
+    /// Asks for the end of some containers whose `kill` hangs, and waits until the agent is in these calls.
+    pub async fn hang(&mut self, node: &Node, count: usize) -> Result<()> {
+        for name in self.running(count) {
+            let object = self.containers.get(&name).await?;
+            let ids = format!("hc-{}-*", object.uid().unwrap_or_default());
+            let hangs = Fault::new("kill", Point::BeforeEffect, Action::Hang);
+            let injected = node.sim().inject(hangs.of_id(ids));
+            injected.context("failed to let a call hang")?;
+            let stop = Patch::Merge(json!({"spec": {"desiredState": "Stopped"}}));
+            let params = PatchParams::default();
+            self.containers.patch(&name, &params, &stop).await?;
+            self.until_it_runs_no_more(&name).await?;
+        }
+        Ok(())
+    }
+
+    /// Names of so many that run.
+    fn running(&self, count: usize) -> Vec<String> {
+        let running = self.seen.iter().filter(|(_, object)| is_running(object));
+        running.map(|(name, _)| name.clone()).take(count).collect()
+    }
+
+    async fn until_it_runs_no_more(&mut self, name: &str) -> Result<()> {
         let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
         loop {
             let event = tokio::time::timeout_at(deadline, self.events.next()).await;
@@ -198,12 +221,9 @@ impl Fleet {
                 bail!("{name} was not seen to end")
             };
             let object = object?;
-            let this = object.name_any() == name;
-            let ended = object
-                .status
-                .as_ref()
-                .is_some_and(|status| status.phase != Phase::Running);
-            if this && ended {
+            let this = object.name_any() == name && !is_running(&object);
+            self.seen.insert(object.name_any(), object);
+            if this {
                 return Ok(());
             }
         }

@@ -24,6 +24,9 @@ const RELIST: Duration = Duration::from_secs(30);
 /// How many ends of containers are timed.
 const EXITS: usize = 300;
 
+/// Calls of runhcs that hang while as many are timed again.
+const HANGING: usize = 10;
+
 /// Containers and objects for the raw rates: enough to be long against a start, short against the rest.
 const RAW: u32 = 200;
 
@@ -118,9 +121,12 @@ async fn measured(stack: &Stack, args: &Bench) -> Result<Report> {
 
     eprintln!("Timing {} ends", EXITS.min(args.containers as usize));
     let exits = fleet.exits(EXITS).await?;
+    eprintln!("The same beside {HANGING} calls that hang");
+    fleet.hang(node, HANGING).await?;
+    let beside_hung = fleet.exits(EXITS).await?;
 
     report.costs(&becoming, &steady);
-    report.exits(&exits);
+    report.exits(&exits, &beside_hung);
     report.memory(empty, full);
     report.rates(becoming.rate(), runtime_ceiling, api_ceiling);
     Ok(report)
