@@ -2,7 +2,7 @@
 //! test that is left out so is counted.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 use hcs_tests::Ground;
@@ -21,16 +21,31 @@ struct Skip {
     counts: bool,
 }
 
-/// Leaves out of `cargo`, which runs the scenarios whose name has `filter` in it, what the ground cannot do. Says each
-/// line that was used, and how many tests it left out.
-pub fn leave_out(ground: Ground, filter: Option<&str>, cargo: &mut Command) -> Result<Counts> {
+/// What is left out: what the tests' program is told of it, and how many tests that are.
+#[derive(Default)]
+pub struct LeftOut {
+    /// For the command line of the tests' program.
+    pub args: Vec<String>,
+    /// The tests that a user would look for.
+    pub counts: Counts,
+}
+
+impl LeftOut {
+    fn skip(&mut self, test: &str) {
+        self.args.extend(["--skip".to_owned(), test.to_owned()]);
+    }
+}
+
+/// What this ground cannot do of the scenarios whose name has `filter` in it. Says each line of the file that was used, and
+/// how many tests it left out.
+pub fn on(ground: Ground, filter: Option<&str>) -> Result<LeftOut> {
     let scenarios = scenarios(filter)?;
-    let mut counts = Counts::default();
+    let mut out = LeftOut::default();
     for skip in Skip::read(&workspace().join("tests/windows/skipped.txt"))? {
         if !skip.on(ground) {
             continue;
         }
-        cargo.args(["--skip", &skip.test]);
+        out.skip(&skip.test);
         let left_out = scenarios.iter().filter(|name| name.contains(&skip.test));
         let left_out = u64::try_from(left_out.count())?;
         if left_out == 0 && filter.is_none() {
@@ -39,23 +54,24 @@ pub fn leave_out(ground: Ground, filter: Option<&str>, cargo: &mut Command) -> R
         if skip.counts && left_out > 0 {
             let (ground, test, why) = (ground.name(), &skip.test, &skip.why);
             println!("!!! {left_out} skipped on {ground}: {test}: {why}");
-            counts.add(Counts::skipped(left_out));
+            out.counts.add(Counts::skipped(left_out));
         }
     }
-    Ok(counts)
+    without_small_disks(&scenarios, &mut out)?;
+    Ok(out)
 }
 
-/// Leaves out of `cargo` the scenarios that put small disks over folders, where this user may not mount any.
-pub fn leave_out_small_disks(filter: Option<&str>, cargo: &mut Command) -> Result<Counts> {
+/// Leaves out the scenarios that put small disks over folders, where this user may not mount any.
+fn without_small_disks(scenarios: &[String], out: &mut LeftOut) -> Result<()> {
     const NAME: &str = "full_disks::";
     if SmallDisk::may_be_had() {
-        return Ok(Counts::default());
+        return Ok(());
     }
-    cargo.args(["--skip", NAME]);
-    let scenarios = scenarios(filter)?;
+    out.skip(NAME);
     let left_out = scenarios.iter().filter(|name| name.contains(NAME)).count();
     println!("!!! {left_out} skipped: {NAME}: this user may not mount a tmpfs; root may");
-    Ok(Counts::skipped(u64::try_from(left_out)?))
+    out.counts.add(Counts::skipped(u64::try_from(left_out)?));
+    Ok(())
 }
 
 /// The names of all scenarios that have `filter` in them.

@@ -11,7 +11,7 @@ use hcs_tests::ground::GROUND;
 use hcs_tests::windows::{self, Toolchain};
 
 use crate::skips;
-use crate::test::{Counts, run_tests};
+use crate::test::{Counts, IN_TURN, run_side_by_side, run_tests};
 
 /// Scenarios on Windows nodes: they wait less than on Linux, for each program costs 30 ms of a processor there.
 const SCENARIO_THREADS: &str = "6";
@@ -69,15 +69,26 @@ pub fn scenarios(
     };
     windows::Executables::build(&toolchain)?;
     println!("\n=== Scenarios on the ground {}", ground.name());
-    let mut cargo = crate::checks::cargo(&["test", "--workspace", "--test", "scenarios", "--"]);
-    let mut counts = skips::leave_out(ground, filter, &mut cargo)?;
-    counts.add(skips::leave_out_small_disks(filter, &mut cargo)?);
-    cargo
-        .args(filter)
-        .env(GROUND, ground.name())
-        .env("RUST_TEST_THREADS", SCENARIO_THREADS);
-    shared(&mut cargo);
-    counts.add(run_tests(cargo)?);
+    let skips = skips::on(ground, filter)?;
+    let test = || {
+        let args = ["test", "--workspace", "--test", "scenarios", "--"];
+        let mut cargo = crate::checks::cargo(&args);
+        cargo
+            .args(&skips.args)
+            .env(GROUND, ground.name())
+            .env("RUST_TEST_THREADS", SCENARIO_THREADS);
+        shared(&mut cargo);
+        cargo
+    };
+    let mut runs = vec![test()];
+    runs[0].args(filter);
+    if filter.is_none() {
+        runs[0].args(["--skip", IN_TURN]);
+        runs.push(test());
+        runs[1].arg(IN_TURN);
+    }
+    let mut counts = run_side_by_side(runs)?;
+    counts.add(skips.counts);
     Ok(counts)
 }
 

@@ -1,5 +1,5 @@
-//! Scenarios that no other may be near: they take the API server away, or run the cluster-wide controller. They share
-//! a control plane of their own and take turns on it.
+//! Scenarios that no other may be near: they take the API server away, or run the cluster-wide controller. Those that would
+//! disturb each other share a control plane and take turns on it.
 #![cfg(test)]
 
 mod api_server_away;
@@ -14,17 +14,39 @@ use std::sync::Arc;
 use hcs_tests::{ControlPlane, Result};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-/// The control plane, until the guard is dropped.
-async fn alone() -> Result<(Arc<ControlPlane>, MutexGuard<'static, ()>)> {
-    static TURN: Mutex<()> = Mutex::const_new(());
-    static CONTROL_PLANE: OnceCell<Arc<ControlPlane>> = OnceCell::const_new();
-    let turn = TURN.lock().await;
-    let start = || async {
-        let beside = ControlPlane::shared().await?.dir().join("own");
-        let own = ControlPlane::start(&beside).await?;
-        own.install().await?;
-        Ok::<_, hcs_tests::Error>(Arc::new(own))
-    };
-    let own = CONTROL_PLANE.get_or_try_init(start).await?;
-    Ok((Arc::clone(own), turn))
+/// A control plane of their own for some scenarios.
+struct Stage {
+    folder: &'static str,
+    turn: Mutex<()>,
+    control_plane: OnceCell<Arc<ControlPlane>>,
+}
+
+/// For those whose API server goes away, or forgets.
+static API_SERVERS: Stage = Stage::named("own-api-servers");
+/// For those that have several controllers.
+static LEADERS: Stage = Stage::named("own-leaders");
+/// For those that have one controller.
+static CONTROLLERS: Stage = Stage::named("own-controllers");
+
+impl Stage {
+    const fn named(folder: &'static str) -> Self {
+        Self {
+            folder,
+            turn: Mutex::const_new(()),
+            control_plane: OnceCell::const_new(),
+        }
+    }
+
+    /// The control plane, until the guard is dropped.
+    async fn alone(&'static self) -> Result<(Arc<ControlPlane>, MutexGuard<'static, ()>)> {
+        let turn = self.turn.lock().await;
+        let start = || async {
+            let beside = ControlPlane::shared().await?.dir().join(self.folder);
+            let own = ControlPlane::start(&beside).await?;
+            own.install().await?;
+            Ok::<_, hcs_tests::Error>(Arc::new(own))
+        };
+        let own = self.control_plane.get_or_try_init(start).await?;
+        Ok((Arc::clone(own), turn))
+    }
 }

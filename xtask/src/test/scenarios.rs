@@ -20,7 +20,7 @@ const SCENARIO_THREADS: &str = "8";
 const SCENARIOS: &str = "scenarios";
 
 /// Those scenarios that wait for each other: together with others they would hold threads for nothing.
-const IN_TURN: &str = "own_control_plane::";
+pub const IN_TURN: &str = "own_control_plane::";
 
 /// Says which lifecycle, or which point of one, is played.
 const FAULTS: &str = "HCS_FAULTS";
@@ -28,7 +28,7 @@ const FAULTS: &str = "HCS_FAULTS";
 const SEED: &str = "HCS_SEED";
 
 /// Where in a control plane's folder some tests have one of their own.
-const OWN: [&str; 2] = ["own", "chart"];
+const OWN: [&str; 4] = ["own-api-servers", "own-controllers", "own-leaders", "chart"];
 
 /// The integration tests: the scenarios on Linux, and all others but what needs Windows.
 pub fn on_linux(filter: Option<&str>) -> Result<Counts> {
@@ -45,8 +45,8 @@ pub fn on_linux(filter: Option<&str>) -> Result<Counts> {
         };
         let scenarios = [SCENARIOS.to_owned()];
         let mut most = test(&scenarios);
-        let mut counts = skips::leave_out(Ground::Linux, filter, &mut most)?;
-        counts.add(skips::leave_out_small_disks(filter, &mut most)?);
+        let skips = skips::on(Ground::Linux, filter)?;
+        most.args(skips.args);
         let mut others = test(&others()?);
         let on_windows = [
             windows::TRANSCRIPT_OF_SIMULATOR,
@@ -60,7 +60,8 @@ pub fn on_linux(filter: Option<&str>) -> Result<Counts> {
             runs[0].args(["--skip", IN_TURN]);
             runs.push(in_turn);
         }
-        counts.add(run_side_by_side(runs)?);
+        let mut counts = run_side_by_side(runs)?;
+        counts.add(skips.counts);
         Ok(counts)
     })
 }
