@@ -141,22 +141,40 @@ impl Records {
 
     /// The object's record, made new if there is none; held until dropped.
     pub async fn hold(&self, object: &ObjectId) -> Held {
-        let record = {
-            let mut records = self.lock();
-            let entry = records.entry(object.uid.clone());
-            Arc::clone(
-                &entry
-                    .or_insert_with(|| Slot::new(Record::new(object.clone())))
-                    .record,
-            )
-        };
-        record.lock_owned().await
+        loop {
+            let record = {
+                let mut records = self.lock();
+                let entry = records.entry(object.uid.clone());
+                Arc::clone(
+                    &entry
+                        .or_insert_with(|| Slot::new(Record::new(object.clone())))
+                        .record,
+                )
+            };
+            let held = record.lock_owned().await;
+            if self.has(&object.uid, &held) {
+                return held;
+            }
+        }
     }
 
     /// The record of a uid, held until dropped; none if there is none.
     pub async fn hold_existing(&self, uid: &str) -> Option<Held> {
-        let record = self.lock().get(uid).map(|slot| Arc::clone(&slot.record))?;
-        Some(record.lock_owned().await)
+        loop {
+            let record = self.lock().get(uid).map(|slot| Arc::clone(&slot.record))?;
+            let held = record.lock_owned().await;
+            if self.has(uid, &held) {
+                return Some(held);
+            }
+        }
+    }
+
+    /// Whether a record is the uid's still: whoever held it before may have removed it. Saved, a removed one would be a file
+    /// that nobody knows of.
+    fn has(&self, uid: &str, held: &Held) -> bool {
+        let records = self.lock();
+        let current = records.get(uid);
+        current.is_some_and(|slot| Arc::ptr_eq(&slot.record, Held::mutex(held)))
     }
 
     /// Whose record a uid's is.
@@ -269,6 +287,41 @@ mod tests {
         assert_eq!(records.hold_existing("u-1").await.unwrap().attempt, 7);
         drop(records.remove("u-1"));
         assert!(Records::open(dir.path().into()).unwrap().uids().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_record_that_was_removed_while_it_was_waited_for_does_not_come_back_unknown() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::open(dir.path().into()).unwrap();
+        let id = object("u-1");
+        let mut held = records.hold(&id).await;
+        held.attempt = 7;
+        records.save(&held).await.unwrap();
+        let remove = async {
+            records.remove("u-1").unwrap();
+            drop(held);
+        };
+        let (held, ()) = tokio::join!(biased; records.hold(&id), remove);
+        assert_eq!(held.attempt, 0, "it is another one");
+        records.save(&held).await.unwrap();
+        assert_eq!(
+            records.uids(),
+            ["u-1"],
+            "who looks for what is left finds it"
+        );
+    }
+
+    #[tokio::test]
+    async fn nobody_gets_a_record_that_was_removed_while_it_was_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::open(dir.path().into()).unwrap();
+        let held = records.hold(&object("u-1")).await;
+        let remove = async {
+            records.remove("u-1").unwrap();
+            drop(held);
+        };
+        let (found, ()) = tokio::join!(biased; records.hold_existing("u-1"), remove);
+        assert!(found.is_none());
     }
 
     #[tokio::test]
