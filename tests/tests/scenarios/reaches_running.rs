@@ -4,6 +4,8 @@ use hcs_crds::{Phase, conditions};
 use hcs_tests::live::condition_of;
 use hcs_tests::{Container, Result, Scenario};
 
+use crate::nodes::page_comes_to;
+
 #[tokio::test]
 async fn an_applied_container_reaches_running_and_says_so() -> Result {
     let scenario = Scenario::named("reaches-running").await?;
@@ -65,7 +67,11 @@ async fn a_steady_state_writes_nothing_and_only_lists() -> Result {
         .create(Container::named("web").on(&node).running_for_ever())
         .await?;
     web.becomes_ready().await?;
-    // What follows Running, such as its Event, is over by then.
+    // What follows Running.
+    page_comes_to(&scenario, node.name(), "counts it", |status| {
+        status.containers.running == 1
+    })
+    .await?;
     node.relists(2).await?;
     let audit = scenario.audit_from_now();
     let before = node.calls()?.len();
