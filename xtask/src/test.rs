@@ -21,22 +21,22 @@ use crate::{interrupt, windows};
 /// Runs the tests of a part that have a text in their names.
 type Tests = fn(Option<&str>) -> Result<Counts>;
 
-/// What needs more than the tests themselves; the parts of a line run one after the other. The lines take about as long:
-/// scenarios on Linux mostly wait, programs under wine are work.
+/// What needs more than the tests themselves; the parts of a line run one after the other. Scenarios on Linux mostly wait,
+/// so that they leave room for another line; programs under wine are work, and keep to one.
 const LINES: [&[(Part, Tests)]; 2] = [
     &[
         (Part::Scenarios, scenarios::on_linux),
-        (Part::Grounds, scenarios::on_windows),
+        (Part::Transcripts, |_| {
+            windows::transcripts(windows::TRANSCRIPT_OF_SIMULATOR)
+        }),
         (Part::Faults, scenarios::deaths),
         (Part::Views, scenarios::views),
         (Part::Sequences, scenarios::sequences),
     ],
     &[
-        (Part::RealRunhcs, scenarios::real_runhcs),
-        (Part::Transcripts, |_| {
-            windows::transcripts(windows::TRANSCRIPT_OF_SIMULATOR)
-        }),
         (Part::Windows, windows::unit),
+        (Part::Grounds, scenarios::on_windows),
+        (Part::RealRunhcs, scenarios::real_runhcs),
     ],
 ];
 

@@ -14,7 +14,7 @@ use crate::skips;
 use crate::test::{Counts, IN_TURN, run_side_by_side, run_tests};
 
 /// Scenarios on Windows nodes: they wait less than on Linux, for each program costs 30 ms of a processor there.
-const SCENARIO_THREADS: &str = "6";
+const SCENARIO_THREADS: &str = "4";
 
 /// The test in which the real runhcs plays the script.
 pub const TRANSCRIPT_OF_RUNHCS: &str = "the_real_runhcs_says_what_is_recorded";

@@ -21,10 +21,8 @@ struct Stage {
     control_plane: OnceCell<Arc<ControlPlane>>,
 }
 
-/// For those whose API server goes away, or forgets.
-static API_SERVERS: Stage = Stage::named("own-api-servers");
-/// For those that have several controllers.
-static LEADERS: Stage = Stage::named("own-leaders");
+/// For those whose API server goes away, or forgets, and those that have several controllers.
+static SERVERS: Stage = Stage::named("own-servers");
 /// For those that have one controller.
 static CONTROLLERS: Stage = Stage::named("own-controllers");
 

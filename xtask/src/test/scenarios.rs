@@ -14,7 +14,7 @@ use super::run::{run_side_by_side, run_tests};
 use crate::{checks, interrupt, skips, stack, windows};
 
 /// Scenarios mostly wait: more of them at once than there are processors.
-const SCENARIO_THREADS: &str = "8";
+const SCENARIO_THREADS: &str = "6";
 
 /// The test binary of the scenarios.
 const SCENARIOS: &str = "scenarios";
@@ -28,7 +28,7 @@ const FAULTS: &str = "HCS_FAULTS";
 const SEED: &str = "HCS_SEED";
 
 /// Where in a control plane's folder some tests have one of their own.
-const OWN: [&str; 4] = ["own-api-servers", "own-controllers", "own-leaders", "chart"];
+const OWN: [&str; 3] = ["own-controllers", "own-servers", "chart"];
 
 /// The integration tests: the scenarios on Linux, and all others but what needs Windows.
 pub fn on_linux(filter: Option<&str>) -> Result<Counts> {

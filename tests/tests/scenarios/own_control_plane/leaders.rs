@@ -78,7 +78,7 @@ async fn goes_and_comes(node: &Node, web: &Live) -> Result {
 
 #[tokio::test]
 async fn the_other_acts_when_the_leader_is_killed_and_when_it_is_held_up() -> Result {
-    let (control_plane, _turn) = super::LEADERS.alone().await?;
+    let (control_plane, _turn) = super::SERVERS.alone().await?;
     let scenario = Scenario::on(control_plane.clone(), "leaders").await?;
     let node = scenario.node_with(short_lease()).await?;
     let web = running(&scenario, &node).await?;
@@ -116,7 +116,7 @@ fn of_the_controllers(object: &Live) -> impl Fn(&Write) -> bool {
 
 #[tokio::test]
 async fn the_other_acts_when_the_leader_is_cut_off_from_the_api_server() -> Result {
-    let (control_plane, _turn) = super::LEADERS.alone().await?;
+    let (control_plane, _turn) = super::SERVERS.alone().await?;
     let scenario = Scenario::on(control_plane.clone(), "cut-off").await?;
     let node = scenario.node_with(short_lease()).await?;
     let web = running(&scenario, &node).await?;
@@ -140,7 +140,7 @@ async fn the_other_acts_when_the_leader_is_cut_off_from_the_api_server() -> Resu
 
 #[tokio::test]
 async fn controllers_that_were_cut_off_say_nothing_of_nodes_that_they_could_not_see() -> Result {
-    let (control_plane, _turn) = super::LEADERS.alone().await?;
+    let (control_plane, _turn) = super::SERVERS.alone().await?;
     let scenario = Scenario::on(control_plane.clone(), "all-cut-off").await?;
     let node = scenario.node_with(short_lease()).await?;
     let web = running(&scenario, &node).await?;
@@ -162,7 +162,7 @@ async fn controllers_that_were_cut_off_say_nothing_of_nodes_that_they_could_not_
 
 #[tokio::test]
 async fn two_that_lead_at_once_do_no_harm() -> Result {
-    let (control_plane, _turn) = super::LEADERS.alone().await?;
+    let (control_plane, _turn) = super::SERVERS.alone().await?;
     let scenario = Scenario::on(control_plane.clone(), "split").await?;
     let node = scenario.node_with(short_lease()).await?;
     let web = running(&scenario, &node).await?;
