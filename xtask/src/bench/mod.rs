@@ -119,11 +119,12 @@ async fn measured(stack: &Stack, args: &Bench) -> Result<Report> {
             .context("the agent is not running")?,
     );
 
-    eprintln!("Timing {} ends", EXITS.min(args.containers as usize));
-    let exits = fleet.exits(EXITS).await?;
+    let ends = EXITS.min(args.containers as usize / 3);
+    eprintln!("Timing {ends} ends");
+    let exits = fleet.exits(ends).await?;
     eprintln!("The same beside {HANGING} calls that hang");
     fleet.hang(node, HANGING).await?;
-    let beside_hung = fleet.exits(EXITS).await?;
+    let beside_hung = fleet.exits(ends).await?;
 
     report.costs(&becoming, &steady);
     report.exits(&exits, &beside_hung);
