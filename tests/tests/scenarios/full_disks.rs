@@ -104,7 +104,13 @@ async fn lists_again(node: &Node, times: u32) -> Result {
 #[tokio::test]
 async fn a_full_log_does_not_stop_the_agent() -> Result {
     let scenario = Scenario::named("full-log").await?;
-    let mut node = scenario.node().await?;
+    // Each list is a line.
+    let level = ("HCS_OPERATOR_LOG_LEVEL", "info,hcs_operator=debug");
+    let options = NodeOptions {
+        envs: vec![(level.0.to_owned(), level.1.to_owned())],
+        ..NodeOptions::default()
+    };
+    let mut node = scenario.node_with(options).await?;
     let web = always(&scenario, &node, "web").await?;
     web.becomes(Phase::Running).await?;
     let disk = SmallDisk::over(&node.dir().join("log"), KIB)?;
@@ -116,7 +122,6 @@ async fn a_full_log_does_not_stop_the_agent() -> Result {
     node.agent().crash_and_restart().await?;
     disk.fills_up_to_the_end_of(&log)?;
     let before = node.agent().log();
-    // The making of a container that fails, and one that ends, are worth a line each.
     let bad = Container::named("bad").on(&node).running_for_ever();
     let bad = bad.from_bundle(node.dir().join("bundles/none"));
     let bad = scenario.create(bad).await?;
@@ -124,6 +129,8 @@ async fn a_full_log_does_not_stop_the_agent() -> Result {
     node.kill_shim(&id(&web, 1))?;
     web.runs_again().await?;
     lists_again(&node, 5).await?;
+    node.agent().running()?;
+    assert!(before.contains("called runhcs"), "lists are lines");
     assert_eq!(node.agent().log(), before);
     disk.has_room()?;
     node.agent().crash_and_restart().await?;

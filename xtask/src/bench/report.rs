@@ -96,7 +96,7 @@ impl Report {
         );
         let later = quantile(beside_hung, 99).saturating_sub(p99);
         self.push(
-            "the same beside 10 containers whose runhcs hangs",
+            "the same beside containers whose runhcs hangs",
             quantiles(beside_hung),
             "p99 at most 100 ms later",
             Some(later <= limit),
