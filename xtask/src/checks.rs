@@ -142,3 +142,37 @@ fn cargo_deny() -> Result<PathBuf> {
     }
     Ok(program)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::cargo;
+
+    /// Crates with their features, as cargo builds them for a choice of packages.
+    fn crates(choice: &[&str]) -> BTreeSet<String> {
+        let mut tree = cargo(&[
+            "tree", "--locked", "--prefix", "none", "--format", "{p} {f}",
+        ]);
+        let output = tree.args(choice).output().expect("cargo starts");
+        assert!(output.status.success(), "{output:?}");
+        let lines = String::from_utf8(output.stdout).expect("cargo prints UTF-8");
+        // A star marks what has been shown before.
+        lines
+            .lines()
+            .map(|line| line.trim_end_matches(" (*)").to_owned())
+            .collect()
+    }
+
+    /// Else a fresh checkout builds most crates twice: once for `cargo xtask`, once for what that builds.
+    #[test]
+    fn xtask_alone_is_built_of_crates_with_the_features_that_the_workspace_turns_on() {
+        let alone = crates(&["--package", "xtask", "--edges", "normal,build"]);
+        let together = crates(&["--workspace", "--edges", "normal,build,dev"]);
+        let missing: Vec<_> = alone.difference(&together).collect();
+        assert!(
+            missing.is_empty(),
+            "features missing in xtask/Cargo.toml: {missing:#?}"
+        );
+    }
+}

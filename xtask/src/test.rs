@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 
 pub use self::counts::Counts;
 pub use self::run::{run_side_by_side, run_tests};
-pub use self::scenarios::IN_TURN;
+pub use self::scenarios::runners;
 use crate::args::{self, Part};
 use crate::checks::{self, Check};
 use crate::{interrupt, windows};

@@ -7,14 +7,9 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, bail};
 use hcs_tests::Ground;
 use hcs_tests::binaries;
-use hcs_tests::ground::GROUND;
 use hcs_tests::windows::{self, Toolchain};
 
-use crate::skips;
-use crate::test::{Counts, IN_TURN, run_side_by_side, run_tests};
-
-/// Scenarios on Windows nodes: they wait less than on Linux, for each program costs 30 ms of a processor there.
-const SCENARIO_THREADS: &str = "4";
+use crate::test::{Counts, run_side_by_side, run_tests, runners};
 
 /// The test in which the real runhcs plays the script.
 pub const TRANSCRIPT_OF_RUNHCS: &str = "the_real_runhcs_says_what_is_recorded";
@@ -69,26 +64,9 @@ pub fn scenarios(
     };
     windows::Executables::build(&toolchain)?;
     println!("\n=== Scenarios on the ground {}", ground.name());
-    let skips = skips::on(ground, filter)?;
-    let test = || {
-        let args = ["test", "--workspace", "--test", "scenarios", "--"];
-        let mut cargo = crate::checks::cargo(&args);
-        cargo
-            .args(&skips.args)
-            .env(GROUND, ground.name())
-            .env("RUST_TEST_THREADS", SCENARIO_THREADS);
-        shared(&mut cargo);
-        cargo
-    };
-    let mut runs = vec![test()];
-    runs[0].args(filter);
-    if filter.is_none() {
-        runs[0].args(["--skip", IN_TURN]);
-        runs.push(test());
-        runs[1].arg(IN_TURN);
-    }
+    let (runs, left_out) = runners(ground, filter, shared)?;
     let mut counts = run_side_by_side(runs)?;
-    counts.add(skips.counts);
+    counts.add(left_out);
     Ok(counts)
 }
 

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use hcs_tests::binaries::{self, Workspace};
+use hcs_tests::ground::GROUND;
 use hcs_tests::{ControlPlane, Ground, control_plane, helm};
 use runhcs_sim::SimNode;
 use serde::Deserialize;
@@ -13,14 +14,11 @@ use super::counts::Counts;
 use super::run::{run_side_by_side, run_tests};
 use crate::{checks, interrupt, skips, stack, windows};
 
-/// Scenarios mostly wait: more of them at once than there are processors.
-const SCENARIO_THREADS: &str = "6";
-
 /// The test binary of the scenarios.
 const SCENARIOS: &str = "scenarios";
 
 /// Those scenarios that wait for each other: together with others they would hold threads for nothing.
-pub const IN_TURN: &str = "own_control_plane::";
+const IN_TURN: &str = "own_control_plane::";
 
 /// Says which lifecycle, or which point of one, is played.
 const FAULTS: &str = "HCS_FAULTS";
@@ -30,40 +28,62 @@ const SEED: &str = "HCS_SEED";
 /// Where in a control plane's folder some tests have one of their own.
 const OWN: [&str; 3] = ["own-controllers", "own-servers", "chart"];
 
+/// How many scenarios play at once. They mostly wait: more than there are processors. On Windows nodes they wait less, for
+/// each program costs 30 ms of a processor there.
+const fn threads(ground: Ground) -> &'static str {
+    match ground {
+        Ground::Linux => "6",
+        Ground::WineSim | Ground::WineReal => "4",
+    }
+}
+
 /// The integration tests: the scenarios on Linux, and all others but what needs Windows.
 pub fn on_linux(filter: Option<&str>) -> Result<Counts> {
     // The first time this takes minutes, in which no test should seem to hang.
     helm::program()?;
     on_a_control_plane("linux", |shared| {
-        let test = |names: &[String]| {
-            let mut cargo = checks::cargo(&["test", "--workspace", "--no-fail-fast"]);
-            cargo.args(names.iter().flat_map(|name| ["--test", name]));
-            cargo.args(filter).arg("--");
-            cargo.env("RUST_TEST_THREADS", SCENARIO_THREADS);
-            shared(&mut cargo);
-            cargo
-        };
-        let scenarios = [SCENARIOS.to_owned()];
-        let mut most = test(&scenarios);
-        let skips = skips::on(Ground::Linux, filter)?;
-        most.args(skips.args);
-        let mut others = test(&others()?);
+        let (mut runs, left_out) = runners(Ground::Linux, filter, shared)?;
+        let mut others = checks::cargo(&["test", "--workspace", "--no-fail-fast"]);
+        let names = others_than_scenarios()?;
+        others.args(names.iter().flat_map(|name| ["--test", name]));
+        others.args(filter).arg("--");
         let on_windows = [
             windows::TRANSCRIPT_OF_SIMULATOR,
             windows::TRANSCRIPT_OF_RUNHCS,
         ];
         others.args(on_windows.iter().flat_map(|test| ["--skip", test]));
-        let mut runs = vec![most, others];
-        if filter.is_none() {
-            let mut in_turn = test(&scenarios);
-            in_turn.arg(IN_TURN);
-            runs[0].args(["--skip", IN_TURN]);
-            runs.push(in_turn);
-        }
+        others.env("RUST_TEST_THREADS", threads(Ground::Linux));
+        shared(&mut others);
+        runs.push(others);
         let mut counts = run_side_by_side(runs)?;
-        counts.add(skips.counts);
+        counts.add(left_out);
         Ok(counts)
     })
+}
+
+/// The runners of the scenarios on a ground, and the count of those that it cannot play. Those that wait for each other
+/// have a runner of their own, beside the rest. `shared` says how a test finds the control plane and the executables.
+pub fn runners(
+    ground: Ground,
+    filter: Option<&str>,
+    shared: &dyn Fn(&mut Command),
+) -> Result<(Vec<Command>, Counts)> {
+    let left_out = skips::on(ground, filter)?;
+    let runner = |choice: &[&str]| {
+        let mut cargo = checks::cargo(&["test", "--workspace", "--test", SCENARIOS, "--"]);
+        cargo
+            .args(choice)
+            .args(&left_out.args)
+            .env(GROUND, ground.name())
+            .env("RUST_TEST_THREADS", threads(ground));
+        shared(&mut cargo);
+        cargo
+    };
+    let runners = match filter {
+        Some(filter) => vec![runner(&[filter])],
+        None => vec![runner(&["--skip", IN_TURN]), runner(&[IN_TURN])],
+    };
+    Ok((runners, left_out.counts))
 }
 
 /// The scenarios on Windows nodes with the simulator.
@@ -136,7 +156,7 @@ struct Target {
 }
 
 /// The names of all test binaries but that of the scenarios.
-fn others() -> Result<Vec<String>> {
+fn others_than_scenarios() -> Result<Vec<String>> {
     let mut cargo = checks::cargo(&["metadata", "--no-deps", "--format-version", "1"]);
     let output = cargo.stderr(Stdio::inherit()).output();
     let output = output.context("failed to start cargo metadata")?;
@@ -227,7 +247,7 @@ mod tests {
 
     #[test]
     fn every_test_binary_is_run() {
-        let others = others().unwrap();
+        let others = others_than_scenarios().unwrap();
         for name in ["chart", "faults", "transcripts", "demo", "behaviour"] {
             assert!(others.iter().any(|other| other == name), "{others:?}");
         }

@@ -1,8 +1,10 @@
 //! Two controllers: one acts, and the other takes over when it is killed, held up, cut off, or robbed of its Lease.
 
+use std::sync::Arc;
+
 use hcs_crds::conditions::READY;
 use hcs_crds::{Phase, Reason};
-use hcs_tests::audit::Write;
+use hcs_tests::audit::{Audit, Write};
 use hcs_tests::control_plane::NAMESPACE;
 use hcs_tests::node::start_replica;
 use hcs_tests::operator::Operator;
@@ -13,26 +15,66 @@ use hcs_tests::{
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::DeleteParams;
+use tokio::sync::MutexGuard;
 
 use super::silent_nodes::{QUICK, short_lease};
 use crate::nodes::lease_is_renewed;
 
-/// Each with a way of its own to the API server.
-struct Replicas(Vec<Operator>, Vec<Proxy>);
+/// A controller with a way of its own to the API server.
+struct Replica {
+    process: Operator,
+    way: Proxy,
+}
 
-impl Replicas {
-    async fn start(control_plane: &ControlPlane) -> Result<Self> {
+impl Replica {
+    async fn start(control_plane: &ControlPlane, name: &str) -> Result<Self> {
         let executables = binaries::Workspace::get()?;
-        let access = control_plane.controller_access().await?;
-        let args: Vec<String> = QUICK.map(str::to_owned).into();
-        let (mut replicas, mut ways) = (Vec::new(), Vec::new());
-        for name in ["replica-1", "replica-2"] {
-            let way = Proxy::start(&access).await?;
-            let started = start_replica(control_plane, &executables, name, way.access(), &args);
-            replicas.push(started.await?);
-            ways.push(way);
-        }
-        Ok(Self(replicas, ways))
+        let way = Proxy::start(&control_plane.controller_access().await?).await?;
+        let args = QUICK.map(str::to_owned);
+        let process = start_replica(control_plane, &executables, name, way.access(), &args).await?;
+        Ok(Self { process, way })
+    }
+
+    async fn leads(&self) -> Result<bool> {
+        Ok(self.process.metric("hcs_operator_leader").await? == Some(1.0))
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.process.pid().unwrap().to_string();
+        let mut kill = std::process::Command::new("kill");
+        assert!(kill.args([signal, &pid]).status().unwrap().success());
+    }
+}
+
+/// Two controllers, and a container that runs on a node of which they may say that it is lost.
+struct Pair {
+    replicas: [Replica; 2],
+    web: Live,
+    node: Node,
+    scenario: Scenario,
+    control_plane: Arc<ControlPlane>,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Pair {
+    async fn start(scenario: &str) -> Result<Self> {
+        let (control_plane, turn) = super::SERVERS.alone().await?;
+        let scenario = Scenario::on(control_plane.clone(), scenario).await?;
+        let node = scenario.node_with(short_lease()).await?;
+        let web = Container::named("web").on(&node).running_for_ever();
+        let web = scenario.create(web).await?;
+        web.becomes(Phase::Running).await?;
+        Ok(Self {
+            replicas: [
+                Replica::start(&control_plane, "replica-1").await?,
+                Replica::start(&control_plane, "replica-2").await?,
+            ],
+            web,
+            node,
+            scenario,
+            control_plane,
+            _turn: turn,
+        })
     }
 
     /// Waits until exactly one of these leads, and says which.
@@ -40,8 +82,7 @@ impl Replicas {
         eventually(PATIENCE, "one leads", || async {
             let mut leading = Vec::new();
             for index in among.iter().copied() {
-                let leads = self.0[index].metric("hcs_operator_leader").await?;
-                if leads == Some(1.0) {
+                if self.replicas[index].leads().await? {
                     leading.push(index);
                 }
             }
@@ -52,125 +93,110 @@ impl Replicas {
         })
         .await
     }
-}
 
-fn signal(process: &Operator, signal: &str) {
-    let pid = process.pid().unwrap().to_string();
-    let mut kill = std::process::Command::new("kill");
-    assert!(kill.args([signal, &pid]).status().unwrap().success());
-}
+    /// The node's agent goes, and comes back: said, and taken back.
+    async fn node_goes_and_comes(&self) -> Result {
+        self.node.agent().kill();
+        self.web.says(READY, "Unknown", Reason::NodeLost).await?;
+        self.node.agent().start_again()?;
+        self.runs_still().await
+    }
 
-async fn running(scenario: &Scenario, node: &Node) -> Result<Live> {
-    let web = Container::named("web").on(node).running_for_ever();
-    let web = scenario.create(web).await?;
-    web.becomes(Phase::Running).await?;
-    Ok(web)
-}
+    async fn runs_still(&self) -> Result {
+        self.web.says(READY, "True", Reason::Running).await?;
+        Ok(())
+    }
 
-/// The node's agent goes, and comes back: said once, and taken back.
-async fn goes_and_comes(node: &Node, web: &Live) -> Result {
-    node.agent().kill();
-    web.says(READY, "Unknown", Reason::NodeLost).await?;
-    node.agent().start_again()?;
-    web.says(READY, "True", Reason::Running).await?;
-    Ok(())
+    fn audit_from_now(&self) -> Audit {
+        self.control_plane.audit().from_now()
+    }
+
+    /// How often the controllers wrote to the container's object.
+    fn written(&self, audit: &Audit) -> Result<usize> {
+        audit.count(|write: &Write| {
+            write.name == self.web.name() && write.user.ends_with(":hcs-operator-controller")
+        })
+    }
+
+    async fn leaves_nothing(&self) -> Result {
+        self.scenario.leaves_nothing_on(&self.node).await
+    }
 }
 
 #[tokio::test]
 async fn the_other_acts_when_the_leader_is_killed_and_when_it_is_held_up() -> Result {
-    let (control_plane, _turn) = super::SERVERS.alone().await?;
-    let scenario = Scenario::on(control_plane.clone(), "leaders").await?;
-    let node = scenario.node_with(short_lease()).await?;
-    let web = running(&scenario, &node).await?;
-    let replicas = Replicas::start(&control_plane).await?;
-    let first = replicas.leader(&[0, 1]).await?;
-    goes_and_comes(&node, &web).await?;
-    replicas.0[first].kill();
+    let pair = Pair::start("leaders").await?;
+    let first = pair.leader(&[0, 1]).await?;
+    pair.node_goes_and_comes().await?;
+    pair.replicas[first].process.kill();
     let second = 1 - first;
-    assert_eq!(replicas.leader(&[second]).await?, second);
-    goes_and_comes(&node, &web).await?;
-    replicas.0[first].start_again()?;
-    replicas.0[first].ready().await?;
+    assert_eq!(pair.leader(&[second]).await?, second);
+    pair.node_goes_and_comes().await?;
+    pair.replicas[first].process.start_again()?;
+    pair.replicas[first].process.ready().await?;
     // A process that stands still, as on a machine that hangs: it believes to lead when it goes on.
-    signal(&replicas.0[second], "-STOP");
-    assert_eq!(replicas.leader(&[first]).await?, first);
-    node.agent().kill();
-    web.says(READY, "Unknown", Reason::NodeLost).await?;
-    node.agent().start_again()?;
-    web.says(READY, "True", Reason::Running).await?;
-    signal(&replicas.0[second], "-CONT");
-    assert_eq!(replicas.leader(&[0, 1]).await?, first);
-    node.relists(3).await?;
-    web.says(READY, "True", Reason::Running).await?;
+    pair.replicas[second].signal("-STOP");
+    assert_eq!(pair.leader(&[first]).await?, first);
+    pair.node_goes_and_comes().await?;
+    pair.replicas[second].signal("-CONT");
+    assert_eq!(pair.leader(&[0, 1]).await?, first);
+    pair.node.relists(3).await?;
+    pair.runs_still().await?;
     // One that is told to stop gives the lease up.
-    replicas.0[first].stop();
-    assert_eq!(replicas.leader(&[second]).await?, second);
-    scenario.leaves_nothing_on(&node).await
-}
-
-/// What the controllers write of this object.
-fn of_the_controllers(object: &Live) -> impl Fn(&Write) -> bool {
-    let name = object.name().to_owned();
-    move |write| write.name == name && write.user.ends_with(":hcs-operator-controller")
+    pair.replicas[first].process.stop();
+    assert_eq!(pair.leader(&[second]).await?, second);
+    pair.leaves_nothing().await
 }
 
 #[tokio::test]
 async fn the_other_acts_when_the_leader_is_cut_off_from_the_api_server() -> Result {
-    let (control_plane, _turn) = super::SERVERS.alone().await?;
-    let scenario = Scenario::on(control_plane.clone(), "cut-off").await?;
-    let node = scenario.node_with(short_lease()).await?;
-    let web = running(&scenario, &node).await?;
-    let replicas = Replicas::start(&control_plane).await?;
-    let first = replicas.leader(&[0, 1]).await?;
+    let pair = Pair::start("cut-off").await?;
+    let first = pair.leader(&[0, 1]).await?;
     let second = 1 - first;
-    let told = control_plane.audit().from_now();
-    replicas.1[first].is(Mood::Silent);
-    assert_eq!(replicas.leader(&[second]).await?, second);
-    let leads = replicas.0[first].metric("hcs_operator_leader").await?;
-    assert_eq!(leads, Some(0.0), "it knows that it does not lead any more");
-    goes_and_comes(&node, &web).await?;
+    let audit = pair.audit_from_now();
+    pair.replicas[first].way.is(Mood::Silent);
+    assert_eq!(pair.leader(&[second]).await?, second);
+    let leads = pair.replicas[first].leads().await?;
+    assert!(!leads, "it knows that it does not lead any more");
+    pair.node_goes_and_comes().await?;
     // It hears again of the node as it was, and of all that has happened since.
-    replicas.1[first].is(Mood::Honest);
-    assert_eq!(replicas.leader(&[0, 1]).await?, second);
-    node.relists(3).await?;
-    web.says(READY, "True", Reason::Running).await?;
-    assert_eq!(told.count(of_the_controllers(&web))?, 1, "NodeLost, once");
-    scenario.leaves_nothing_on(&node).await
+    pair.replicas[first].way.is(Mood::Honest);
+    assert_eq!(pair.leader(&[0, 1]).await?, second);
+    pair.node.relists(3).await?;
+    pair.runs_still().await?;
+    assert_eq!(pair.written(&audit)?, 1, "NodeLost, once");
+    pair.leaves_nothing().await
 }
 
 #[tokio::test]
 async fn controllers_that_were_cut_off_say_nothing_of_nodes_that_they_could_not_see() -> Result {
-    let (control_plane, _turn) = super::SERVERS.alone().await?;
-    let scenario = Scenario::on(control_plane.clone(), "all-cut-off").await?;
-    let node = scenario.node_with(short_lease()).await?;
-    let web = running(&scenario, &node).await?;
-    let replicas = Replicas::start(&control_plane).await?;
-    replicas.leader(&[0, 1]).await?;
-    let told = control_plane.audit().from_now();
-    replicas.1.iter().for_each(|way| way.is(Mood::Silent));
+    let pair = Pair::start("all-cut-off").await?;
+    pair.leader(&[0, 1]).await?;
+    let audit = pair.audit_from_now();
+    for replica in &pair.replicas {
+        replica.way.is(Mood::Silent);
+    }
     // Each second: longer than a silence and an absence are until something is said of them, together.
-    lease_is_renewed(&scenario, &node, 12).await?;
-    replicas.1.iter().for_each(|way| way.is(Mood::Honest));
-    replicas.leader(&[0, 1]).await?;
-    lease_is_renewed(&scenario, &node, 6).await?;
-    assert_eq!(told.count(of_the_controllers(&web))?, 0);
-    web.says(READY, "True", Reason::Running).await?;
+    lease_is_renewed(&pair.scenario, &pair.node, 12).await?;
+    for replica in &pair.replicas {
+        replica.way.is(Mood::Honest);
+    }
+    pair.leader(&[0, 1]).await?;
+    lease_is_renewed(&pair.scenario, &pair.node, 6).await?;
+    assert_eq!(pair.written(&audit)?, 0);
+    pair.runs_still().await?;
     // Of one that is silent now, they say so.
-    goes_and_comes(&node, &web).await?;
-    scenario.leaves_nothing_on(&node).await
+    pair.node_goes_and_comes().await?;
+    pair.leaves_nothing().await
 }
 
 #[tokio::test]
 async fn two_that_lead_at_once_do_no_harm() -> Result {
-    let (control_plane, _turn) = super::SERVERS.alone().await?;
-    let scenario = Scenario::on(control_plane.clone(), "split").await?;
-    let node = scenario.node_with(short_lease()).await?;
-    let web = running(&scenario, &node).await?;
-    let replicas = Replicas::start(&control_plane).await?;
-    replicas.leader(&[0, 1]).await?;
-    let leases: Api<Lease> = Api::namespaced(scenario.client(), NAMESPACE);
-    let told = control_plane.audit().from_now();
-    node.agent().kill();
+    let pair = Pair::start("split").await?;
+    pair.leader(&[0, 1]).await?;
+    let leases: Api<Lease> = Api::namespaced(pair.scenario.client(), NAMESPACE);
+    let audit = pair.audit_from_now();
+    pair.node.agent().kill();
     // Each time that its lease is taken away, the leader leads on for a moment beside the next one.
     for _ in 0..3 {
         leases
@@ -184,13 +210,13 @@ async fn two_that_lead_at_once_do_no_harm() -> Result {
         })
         .await?;
     }
-    replicas.leader(&[0, 1]).await?;
-    web.says(READY, "Unknown", Reason::NodeLost).await?;
-    node.agent().start_again()?;
-    web.says(READY, "True", Reason::Running).await?;
-    let said = told.count(of_the_controllers(&web))?;
+    pair.leader(&[0, 1]).await?;
+    pair.web.says(READY, "Unknown", Reason::NodeLost).await?;
+    pair.node.agent().start_again()?;
+    pair.runs_still().await?;
+    let said = pair.written(&audit)?;
     assert!(said <= 4, "{said} writes");
-    let finalizers = web.object().await?.metadata.finalizers.unwrap_or_default();
-    assert_eq!(finalizers, [hcs_crds::FINALIZER]);
-    scenario.leaves_nothing_on(&node).await
+    let finalizers = pair.web.object().await?.metadata.finalizers;
+    assert_eq!(finalizers.unwrap_or_default(), [hcs_crds::FINALIZER]);
+    pair.leaves_nothing().await
 }
