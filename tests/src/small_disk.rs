@@ -1,12 +1,16 @@
 //! A disk of some hundred kB in the place of a folder, to be filled up or made read-only: a tmpfs, which only root may
 //! mount. Where that is refused, `cargo xtask test` leaves the scenarios out that need it, and counts them.
 
+use std::ffi::CString;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Error, Result, binaries};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
+
+use crate::{Error, PATIENCE, Result, binaries, eventually};
 
 /// Fills the disk.
 const FILLER: &str = "filler";
@@ -32,13 +36,15 @@ impl SmallDisk {
         fs::create_dir_all(folder).map_err(failed)?;
         let aside = tempfile::tempdir().map_err(failed)?;
         copy(folder, aside.path())?;
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o"])
-            .arg(format!("size={kib}k,mode=0700"))
-            .arg("none")
-            .arg(folder);
-        binaries::run(mount, "mount of a small disk")?;
+        let options = CString::new(format!("size={kib}k,mode=0700")).unwrap_or_default();
+        mount(
+            "none",
+            folder,
+            "tmpfs",
+            MountFlags::empty(),
+            options.as_c_str(),
+        )
+        .map_err(|errno| failed(errno.into()))?;
         let disk = Self {
             folder: folder.to_owned(),
         };
@@ -78,22 +84,39 @@ impl SmallDisk {
         fs::remove_file(&path).map_err(|source| Error::file("remove", &path, source))
     }
 
-    /// Whether it can be written to.
-    pub fn is_writable(&self, writable: bool) -> Result {
-        let how = if writable { "remount,rw" } else { "remount,ro" };
-        let mut mount = Command::new("mount");
-        mount.args(["-o", how]).arg(&self.folder);
-        binaries::run(mount, "mount with other options")
+    /// From now on it can only be read: as soon as no process has a file there open for writing. What a program under
+    /// wine had open is closed by wine's server, after the program has ended.
+    pub async fn turns_read_only(&self) -> Result {
+        let what = format!("nobody writes to {}", self.folder.display());
+        eventually(PATIENCE, &what, || async {
+            match self.remount(MountFlags::RDONLY) {
+                Err(Errno::BUSY) => Ok(Err("a file is open for writing")),
+                done => done.map(Ok).map_err(|errno| self.failed(errno)),
+            }
+        })
+        .await
+    }
+
+    /// It can be written to again.
+    pub fn turns_writable(&self) -> Result {
+        self.remount(MountFlags::empty())
+            .map_err(|errno| self.failed(errno))
+    }
+
+    fn remount(&self, flags: MountFlags) -> rustix::io::Result<()> {
+        mount_remount(&self.folder, flags, "")
+    }
+
+    fn failed(&self, errno: Errno) -> Error {
+        Error::file("mount with other options", &self.folder, errno.into())
     }
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         // Lazily: a process may still have a file open on it.
-        let mut umount = Command::new("umount");
-        umount.arg("-l").arg(&self.folder);
-        if let Err(error) = binaries::run(umount, "umount of a small disk") {
-            eprintln!("{error}");
+        if let Err(errno) = unmount(&self.folder, UnmountFlags::DETACH) {
+            eprintln!("failed to unmount {}: {errno}", self.folder.display());
         }
     }
 }

@@ -186,7 +186,7 @@ async fn a_data_folder_that_becomes_read_only_ends_no_container() -> Result {
     let web = always(&scenario, &node, "web").await?;
     web.becomes(Phase::Running).await?;
     let disk = SmallDisk::over(&node.agent().data_dir().join("records"), KIB)?;
-    disk.is_writable(false)?;
+    disk.turns_read_only().await?;
     let late = always(&scenario, &node, "late").await?;
     late.says(READY, "False", Reason::NodeStorageFailed).await?;
     let why = node.machine().says_read_only();
@@ -199,7 +199,7 @@ async fn a_data_folder_that_becomes_read_only_ends_no_container() -> Result {
         [id(&web, 1)],
         "that it goes cannot be written down"
     );
-    disk.is_writable(true)?;
+    disk.turns_writable()?;
     late.becomes_ready().await?;
     web.is_gone().await?;
     leaves_nothing_and_says_so(&scenario, &node).await
@@ -214,7 +214,7 @@ async fn an_agent_does_not_start_on_a_data_folder_that_is_read_only_and_says_why
     node.agent().stop();
     // What the harness itself removes before a start.
     std::fs::remove_file(node.agent().data_dir().join("http-address")).unwrap();
-    disk.is_writable(false)?;
+    disk.turns_read_only().await?;
     node.agent().start_again()?;
     eventually(PATIENCE, "the agent has given up", || async {
         Ok(if node.agent().running().is_err() {
@@ -230,7 +230,7 @@ async fn an_agent_does_not_start_on_a_data_folder_that_is_read_only_and_says_why
         "{log}"
     );
     assert_eq!(node.containers()?, [id(&web, 1)]);
-    disk.is_writable(true)?;
+    disk.turns_writable()?;
     node.agent().start_again()?;
     node.agent().ready().await?;
     web.becomes_ready().await?;
