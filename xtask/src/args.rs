@@ -98,9 +98,9 @@ pub enum Part {
     Windows,
     /// The scenarios on Windows nodes with the simulator, under wine.
     Grounds,
-    /// The simulator built for Windows plays the real runhcs' script under wine.
+    /// The script of verbs, played under wine by the real runhcs and by the simulator built for Windows.
     Transcripts,
-    /// The scenarios and the script with the real runhcs, under wine.
+    /// The scenarios on a Windows node with the real runhcs, under wine.
     RealRunhcs,
     /// The agent killed at each point of each lifecycle; a filter is the name of a lifecycle, or that and a point's
     /// number. Only when asked for: it takes the better part of an hour.

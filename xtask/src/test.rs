@@ -26,9 +26,7 @@ type Tests = fn(Option<&str>) -> Result<Counts>;
 const LINES: [&[(Part, Tests)]; 2] = [
     &[
         (Part::Scenarios, scenarios::on_linux),
-        (Part::Transcripts, |_| {
-            windows::transcripts(windows::TRANSCRIPT_OF_SIMULATOR)
-        }),
+        (Part::Transcripts, |_| windows::transcripts()),
         (Part::Faults, scenarios::deaths),
         (Part::Views, scenarios::views),
         (Part::Sequences, scenarios::sequences),
@@ -36,7 +34,7 @@ const LINES: [&[(Part, Tests)]; 2] = [
     &[
         (Part::Windows, windows::unit),
         (Part::Grounds, scenarios::on_windows),
-        (Part::RealRunhcs, scenarios::real_runhcs),
+        (Part::RealRunhcs, scenarios::on_real_runhcs),
     ],
 ];
 

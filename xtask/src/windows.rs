@@ -11,10 +11,11 @@ use hcs_tests::windows::{self, Toolchain};
 
 use crate::test::{Counts, run_side_by_side, run_tests, runners};
 
-/// The test in which the real runhcs plays the script.
-pub const TRANSCRIPT_OF_RUNHCS: &str = "the_real_runhcs_says_what_is_recorded";
-/// The test in which the simulator built for Windows does.
-pub const TRANSCRIPT_OF_SIMULATOR: &str = "the_simulator_built_for_windows_says";
+/// The tests in which the real runhcs, and the simulator built for Windows, play the script of verbs under wine.
+pub const TRANSCRIPTS: [&str; 2] = [
+    "the_real_runhcs_says_what_is_recorded",
+    "the_simulator_built_for_windows_says",
+];
 
 /// Builds for Windows what all parts of this module run, and the machine that they run on: minutes the first time.
 pub fn build() -> Result<()> {
@@ -41,15 +42,15 @@ pub fn unit(filter: Option<&str>) -> Result<Counts> {
     run_tests(cargo)
 }
 
-/// Plays the script of verbs under wine, by the test of this name.
-pub fn transcripts(test: &str) -> Result<Counts> {
+/// Plays the script of verbs under wine, on the real runhcs and on the simulator.
+pub fn transcripts() -> Result<Counts> {
     let Some(toolchain) = toolchain("the transcripts of Windows programs") else {
         return Ok(Counts::SKIPPED);
     };
     windows::Executables::build(&toolchain)?;
     let args = ["test", "--workspace", "--test", "transcripts", "--"];
     let mut cargo = crate::checks::cargo(&args);
-    cargo.arg(test);
+    cargo.args(TRANSCRIPTS);
     run_tests(cargo)
 }
 

@@ -47,11 +47,11 @@ pub fn on_linux(filter: Option<&str>) -> Result<Counts> {
         let names = others_than_scenarios()?;
         others.args(names.iter().flat_map(|name| ["--test", name]));
         others.args(filter).arg("--");
-        let on_windows = [
-            windows::TRANSCRIPT_OF_SIMULATOR,
-            windows::TRANSCRIPT_OF_RUNHCS,
-        ];
-        others.args(on_windows.iter().flat_map(|test| ["--skip", test]));
+        others.args(
+            windows::TRANSCRIPTS
+                .iter()
+                .flat_map(|test| ["--skip", test]),
+        );
         others.env("RUST_TEST_THREADS", threads(Ground::Linux));
         shared(&mut others);
         runs.push(others);
@@ -93,13 +93,11 @@ pub fn on_windows(filter: Option<&str>) -> Result<Counts> {
     })
 }
 
-/// All that the real runhcs plays under wine.
-pub fn real_runhcs(filter: Option<&str>) -> Result<Counts> {
-    let mut counts = on_a_control_plane("wine-real", |shared| {
+/// The scenarios on Windows nodes with the real runhcs.
+pub fn on_real_runhcs(filter: Option<&str>) -> Result<Counts> {
+    on_a_control_plane("wine-real", |shared| {
         windows::scenarios(Ground::WineReal, filter, shared)
-    })?;
-    counts.add(windows::transcripts(windows::TRANSCRIPT_OF_RUNHCS)?);
-    Ok(counts)
+    })
 }
 
 /// The agent killed at each point.
