@@ -65,33 +65,39 @@ pub fn writes(node: &Node) -> Vec<Point> {
 
 /// The calls that concern containers; what lists them and what tries runhcs out changes nothing.
 pub fn calls(node: &Node) -> Vec<Point> {
-    let calls = node.sim().calls().unwrap();
-    let concerned = |id: &str, verb: &str| id.starts_with("hc-") || verb == "create-scratch";
-    let calls = calls.iter().filter(|call| concerned(&call.id, &call.verb));
-    let verbs = numbered(calls.map(|call| call.verb.clone()));
+    let mut calls = node.sim().calls().unwrap();
+    calls.retain(|call| call.id.starts_with("hc-") || call.verb == "create-scratch");
+    let begun = numbered(calls.iter().map(|call| call.verb.clone()));
+    // One that is refused, as the pause of process isolation that is tried once, has no effect to die after.
+    calls.retain(|call| call.exit_code == Some(0));
+    let done = numbered(calls.into_iter().map(|call| call.verb));
     let mut points = Vec::new();
-    for (verb, number) in verbs {
-        let at: &[At] = match verb.as_str() {
-            "ps" => &[At::Begin],
-            "create" => &[
-                At::Begin,
-                At::RecordWritten,
-                At::ShimStarted,
-                At::PidFileWritten,
-                At::AfterEffect,
-            ],
-            _ => &[At::Begin, At::AfterEffect],
-        };
-        let of_call = at
-            .iter()
-            .map(|at| Point::Call(verb.clone(), number as u64, *at));
-        points.extend(of_call);
+    for (verb, number) in begun {
+        points.push(Point::Call(verb, number as u64, At::Begin));
+    }
+    for (verb, number) in done {
+        let of_call = on_the_way(&verb).iter();
+        points.extend(of_call.map(|at| Point::Call(verb.clone(), number as u64, *at)));
     }
     for at in OF_SHIMS {
         let met = node.sim().met(&format!("{at:?}")).unwrap();
         points.extend((0..met).map(|number| Point::Call("shim".into(), number, at)));
     }
     points
+}
+
+/// Where a call can die that gets to its end.
+fn on_the_way(verb: &str) -> &'static [At] {
+    match verb {
+        "ps" => &[],
+        "create" => &[
+            At::RecordWritten,
+            At::ShimStarted,
+            At::PidFileWritten,
+            At::AfterEffect,
+        ],
+        _ => &[At::AfterEffect],
+    }
 }
 
 /// Counts how often shims come to their points, which no account of calls tells.
