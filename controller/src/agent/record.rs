@@ -253,6 +253,9 @@ pub struct Record {
     /// The API server's store has gone back to before this object: that it is not there says nothing.
     #[serde(default)]
     pub lost: bool,
+    /// And then there was another object of its name in its place: it will not come back, whatever becomes of that one.
+    #[serde(default)]
+    pub replaced: bool,
     /// The newest resourceVersion that the agent had seen when this was saved (`store.rs`).
     #[serde(default, skip_serializing)]
     pub seen: u64,
@@ -296,6 +299,7 @@ impl Record {
             claims: Vec::new(),
             released: false,
             lost: false,
+            replaced: false,
             seen: 0,
             booted_at: None,
             set_by: None,

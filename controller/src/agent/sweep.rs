@@ -60,28 +60,33 @@ async fn ask<'a, R>(ctx: &Context<R>, there: &'a OnceCell<Option<There>>) -> Opt
 }
 
 /// Whether nobody knows that the object was deleted. Said once, and kept with its record: the store's version may come to
-/// be newer than all that was seen before.
+/// be newer than all that was seen before. So is the end of the doubt, as what is removed then may take several sweeps.
 async fn is_in_doubt<R>(ctx: &Context<R>, record: &mut Record, there: &There, seen: u64) -> bool {
+    if record.replaced || !(record.lost || there.version < seen) {
+        return false;
+    }
     let id = record.object.clone();
-    let replaced = ctx.store.find(|object| {
+    let other = ctx.store.find(|object| {
         object.metadata.name.as_ref() == Some(&id.name)
             && object.metadata.namespace.as_ref() == Some(&id.namespace)
             && object.metadata.uid.as_ref() != Some(&id.uid)
     });
-    if replaced.is_some() || !(record.lost || there.version < seen) {
-        return false;
+    if other.is_none() && record.lost {
+        return true;
     }
-    if !record.lost {
+    record.lost = true;
+    record.replaced = other.is_some();
+    if !record.replaced {
         tracing::warn!(
             object = %id, uid = id.uid, version = there.version, seen,
             "the API server's store is older than this object was; what runs for it stays"
         );
-        record.lost = true;
-        if let Err(error) = ctx.records.save(record).await {
-            tracing::error!(%error, object = %id, "record not saved");
-        }
     }
-    true
+    if let Err(error) = ctx.records.save(record).await {
+        tracing::error!(%error, object = %id, "record not saved");
+        record.replaced = false;
+    }
+    !record.replaced
 }
 
 async fn remove_object<R: Runtime>(

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::agent::fixtures::{Node, uid};
+use crate::agent::record::container_id;
 
 async fn sweeps(node: &Node) -> Vec<&'static str> {
     node.cluster.catch_up();
@@ -42,6 +43,34 @@ async fn what_an_older_store_does_not_have_goes_for_another_object_of_its_name()
     node.has(again);
     assert!(sweeps(&node).await.is_empty());
     assert!(node.record("web").is_none());
+}
+
+/// As on Windows, where a shim that is about to end keeps its bundle's folder.
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_removed_at_once_goes_though_the_other_object_is_gone_by_then() {
+    let node = Node::running(|object| object).await;
+    node.api.is_emptied(0);
+    assert_eq!(sweeps(&node).await, ["running"]);
+    let mut again = node.object("web");
+    again.metadata.uid = Some(uid("api"));
+    node.has(again);
+    let bundle = bundles(&node.ctx.data).join(container_id(&uid("web"), 1));
+    let aside = bundle.with_file_name("aside");
+    fs::rename(&bundle, &aside).unwrap();
+    fs::write(&bundle, "not a folder").unwrap();
+    assert!(sweeps(&node).await.is_empty());
+    assert!(
+        node.record("web").unwrap().replaced,
+        "the bundle is still there"
+    );
+
+    node.api.remove("web");
+    fs::remove_file(&bundle).unwrap();
+    fs::rename(&aside, &bundle).unwrap();
+    let node = node.restarted().await;
+    assert!(sweeps(&node).await.is_empty());
+    assert!(node.record("web").is_none());
+    assert!(!bundle.exists());
 }
 
 #[tokio::test(start_paused = true)]
