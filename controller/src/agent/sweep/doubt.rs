@@ -11,6 +11,17 @@ async fn sweeps(node: &Node) -> Vec<&'static str> {
     has.into_iter().map(|(_, state)| state).collect()
 }
 
+/// A node whose `web` is in doubt, and there is another object of its name.
+async fn applied_again() -> Node {
+    let node = Node::running(|object| object).await;
+    node.api.is_emptied(0);
+    assert_eq!(sweeps(&node).await, ["running"]);
+    let mut again = node.object("web");
+    again.metadata.uid = Some(uid("api"));
+    node.has(again);
+    node
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_an_older_store_does_not_have_stays_whatever_comes_later() {
     let node = Node::running(|object| object).await;
@@ -35,12 +46,7 @@ async fn an_agent_that_was_away_when_the_store_was_lost_doubts_too() {
 
 #[tokio::test(start_paused = true)]
 async fn what_an_older_store_does_not_have_goes_for_another_object_of_its_name() {
-    let node = Node::running(|object| object).await;
-    node.api.is_emptied(0);
-    assert_eq!(sweeps(&node).await, ["running"]);
-    let mut again = node.object("web");
-    again.metadata.uid = Some(uid("api"));
-    node.has(again);
+    let node = applied_again().await;
     assert!(sweeps(&node).await.is_empty());
     assert!(node.record("web").is_none());
 }
@@ -48,12 +54,7 @@ async fn what_an_older_store_does_not_have_goes_for_another_object_of_its_name()
 /// As on Windows, where a shim that is about to end keeps its bundle's folder.
 #[tokio::test(start_paused = true)]
 async fn what_could_not_be_removed_at_once_goes_though_the_other_object_is_gone_by_then() {
-    let node = Node::running(|object| object).await;
-    node.api.is_emptied(0);
-    assert_eq!(sweeps(&node).await, ["running"]);
-    let mut again = node.object("web");
-    again.metadata.uid = Some(uid("api"));
-    node.has(again);
+    let node = applied_again().await;
     let bundle = bundles(&node.ctx.data).join(container_id(&uid("web"), 1));
     let aside = bundle.with_file_name("aside");
     fs::rename(&bundle, &aside).unwrap();
