@@ -253,9 +253,10 @@ pub struct Record {
     /// The API server's store has gone back to before this object: that it is not there says nothing.
     #[serde(default)]
     pub lost: bool,
-    /// And then there was another object of its name in its place: it will not come back, whatever becomes of that one.
+    /// The uid of the other object of its name that was then seen in its place: it will not come back, whatever becomes of
+    /// that one.
     #[serde(default)]
-    pub replaced: bool,
+    pub replaced_by: Option<String>,
     /// The newest resourceVersion that the agent had seen when this was saved (`store.rs`).
     #[serde(default, skip_serializing)]
     pub seen: u64,
@@ -299,7 +300,7 @@ impl Record {
             claims: Vec::new(),
             released: false,
             lost: false,
-            replaced: false,
+            replaced_by: None,
             seen: 0,
             booted_at: None,
             set_by: None,

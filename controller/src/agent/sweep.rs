@@ -62,7 +62,7 @@ async fn ask<'a, R>(ctx: &Context<R>, there: &'a OnceCell<Option<There>>) -> Opt
 /// Whether nobody knows that the object was deleted. Said once, and kept with its record: the store's version may come to
 /// be newer than all that was seen before. So is the end of the doubt, as what is removed then may take several sweeps.
 async fn is_in_doubt<R>(ctx: &Context<R>, record: &mut Record, there: &There, seen: u64) -> bool {
-    if record.replaced || !(record.lost || there.version < seen) {
+    if record.replaced_by.is_some() || !(record.lost || there.version < seen) {
         return false;
     }
     let id = record.object.clone();
@@ -75,8 +75,8 @@ async fn is_in_doubt<R>(ctx: &Context<R>, record: &mut Record, there: &There, se
         return true;
     }
     record.lost = true;
-    record.replaced = other.is_some();
-    if !record.replaced {
+    record.replaced_by = other.and_then(|other| other.uid());
+    if record.replaced_by.is_none() {
         tracing::warn!(
             object = %id, uid = id.uid, version = there.version, seen,
             "the API server's store is older than this object was; what runs for it stays"
@@ -84,9 +84,9 @@ async fn is_in_doubt<R>(ctx: &Context<R>, record: &mut Record, there: &There, se
     }
     if let Err(error) = ctx.records.save(record).await {
         tracing::error!(%error, object = %id, "record not saved");
-        record.replaced = false;
+        record.replaced_by = None;
     }
-    !record.replaced
+    record.replaced_by.is_none()
 }
 
 async fn remove_object<R: Runtime>(

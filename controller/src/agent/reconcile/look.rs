@@ -50,7 +50,7 @@ impl<R: Runtime> Run<'_, R> {
             self.record.scratch_policy = scratch.reclaim_policy;
         }
         self.record.lost = false;
-        self.record.replaced = false;
+        self.record.replaced_by = None;
         self.record.last_known = Some(Arc::clone(&self.object));
     }
 

@@ -61,7 +61,7 @@ async fn what_could_not_be_removed_at_once_goes_though_the_other_object_is_gone_
     fs::write(&bundle, "not a folder").unwrap();
     assert!(sweeps(&node).await.is_empty());
     assert!(
-        node.record("web").unwrap().replaced,
+        node.record("web").unwrap().replaced_by.is_some(),
         "the bundle is still there"
     );
 
