@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
 
 use crate::{Error, PATIENCE, Result, binaries, eventually};
 
@@ -30,26 +30,27 @@ impl SmallDisk {
         Self::over(folder.path(), 64).is_ok()
     }
 
-    /// One of so many KiB over a folder, with what is in there.
+    /// One of so many KiB over a folder, with what is in there: whoever works in the folder never sees it without.
     pub fn over(folder: &Path, kib: u32) -> Result<Self> {
         let failed = |source| Error::file("put a small disk over", folder, source);
         fs::create_dir_all(folder).map_err(failed)?;
-        let aside = tempfile::tempdir().map_err(failed)?;
-        copy(folder, aside.path())?;
-        let options = CString::new(format!("size={kib}k,mode=0700")).unwrap_or_default();
-        mount(
-            "none",
-            folder,
-            "tmpfs",
-            MountFlags::empty(),
-            options.as_c_str(),
-        )
-        .map_err(|errno| failed(errno.into()))?;
-        let disk = Self {
+        let elsewhere = tempfile::tempdir().map_err(failed)?;
+        let disk = Self::empty(elsewhere.path(), kib)?;
+        copy(folder, disk.folder())?;
+        mount_bind(disk.folder(), folder).map_err(|errno| failed(errno.into()))?;
+        Ok(Self {
             folder: folder.to_owned(),
-        };
-        copy(aside.path(), folder)?;
-        Ok(disk)
+        })
+    }
+
+    fn empty(folder: &Path, kib: u32) -> Result<Self> {
+        let options = CString::new(format!("size={kib}k,mode=0700")).unwrap_or_default();
+        let (flags, options) = (MountFlags::empty(), options.as_c_str());
+        mount("none", folder, "tmpfs", flags, options)
+            .map_err(|errno| Error::file("mount a small disk on", folder, errno.into()))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+        })
     }
 
     /// Its folder.

@@ -6,6 +6,8 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use tempfile::Builder;
+
 #[cfg(test)]
 use super::fixtures::change;
 
@@ -25,26 +27,53 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
 
 /// Temp, fsync, rename. The folder is made again if somebody has deleted it.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_by_way_of(path, bytes, Builder::new().suffix(TEMPORARY))
+}
+
+/// [`write_whole`] of a file that nobody else writes at the time. What an earlier try has left, as the disk could be
+/// written to no longer, is used up by this one.
+fn write_alone(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = beside(path);
+    remove_file(&temporary)?;
+    let name = temporary.file_name().unwrap_or_default();
+    write_by_way_of(path, bytes, Builder::new().prefix(name).rand_bytes(0))
+}
+
+/// What a file has before it is whole.
+const TEMPORARY: &str = ".tmp";
+
+/// Where a file that is written alone is before it is whole.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(TEMPORARY);
+    path.with_file_name(name)
+}
+
+/// Removes a file that is written alone, and what a try to write it may have left.
+pub fn remove_written_alone(path: &Path) -> io::Result<()> {
+    remove_file(&beside(path))?;
+    remove_file(path)
+}
+
+fn write_by_way_of(path: &Path, bytes: &[u8], temporary: &Builder<'_, '_>) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     make_folder(folder)?;
     let temporary = change("prepare", path, || {
-        let mut file = tempfile::Builder::new()
-            .suffix(".tmp")
-            .tempfile_in(folder)?;
+        let mut file = temporary.tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         Ok(file.into_temp_path().keep()?)
     })?;
     change("write", path, || fs::rename(&temporary, path)).inspect_err(|_| {
-        // What stays goes when the folder is next looked through.
+        // What stays goes with the next try, or when the folder is next looked through.
         let _ = remove_file(&temporary);
     })
 }
 
-/// [`write_whole`] while other tasks go on.
+/// [`write_alone`] while other tasks go on.
 #[cfg(not(test))]
 pub async fn write_beside(path: PathBuf, bytes: Vec<u8>) -> io::Result<()> {
-    let written = tokio::task::spawn_blocking(move || write_whole(&path, &bytes)).await;
+    let written = tokio::task::spawn_blocking(move || write_alone(&path, &bytes)).await;
     written.unwrap_or_else(|e| Err(io::Error::other(e)))
 }
 
@@ -53,7 +82,7 @@ pub async fn write_beside(path: PathBuf, bytes: Vec<u8>) -> io::Result<()> {
 #[cfg(test)]
 pub async fn write_beside(path: PathBuf, bytes: Vec<u8>) -> io::Result<()> {
     tokio::task::yield_now().await;
-    write_whole(&path, &bytes)
+    write_alone(&path, &bytes)
 }
 
 /// Writes what may be lost if the machine goes down.

@@ -239,12 +239,17 @@ impl Records {
         self.saved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes a record, in memory and on disk.
+    /// Removes a record, on disk and in memory. One whose file stays is known still, to be removed by the next sweep.
     pub fn remove(&self, uid: &str) -> Result<(), StoreError> {
+        let path = self.path(uid);
+        let error = |source| StoreError::Write {
+            path: path.clone(),
+            source,
+        };
+        disk::remove_written_alone(&path).map_err(error)?;
         self.lock().remove(uid);
         self.saved().remove(uid);
-        let path = self.path(uid);
-        disk::remove_file(&path).map_err(|source| StoreError::Write { path, source })
+        Ok(())
     }
 
     fn path(&self, uid: &str) -> PathBuf {
@@ -366,6 +371,37 @@ mod tests {
         let held = records.hold(&object("u-1")).await;
         records.save(&held).await.unwrap();
         assert!(dir.path().join("records/u-1.json").exists());
+    }
+
+    #[tokio::test]
+    async fn what_a_save_has_left_goes_with_the_next_one_and_with_the_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::open(dir.path().into()).unwrap();
+        let mut held = records.hold(&object("u-1")).await;
+        let left = dir.path().join("u-1.json.tmp");
+        fs::write(&left, "{\"half").unwrap();
+        records.save(&held).await.unwrap();
+        assert!(!left.exists());
+        held.attempt = 2;
+        records.save(&held).await.unwrap();
+        fs::write(&left, "{\"half").unwrap();
+        records.remove("u-1").unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_record_whose_file_cannot_be_removed_is_known_still() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::open(dir.path().into()).unwrap();
+        let file = dir.path().join("u-1.json");
+        let held = records.hold(&object("u-1")).await;
+        fs::create_dir(&file).unwrap();
+        records.remove("u-1").unwrap_err();
+        assert_eq!(records.uids(), ["u-1"]);
+        fs::remove_dir(&file).unwrap();
+        drop(held);
+        records.remove("u-1").unwrap();
+        assert_eq!(records.uids(), [""; 0]);
     }
 
     #[test]

@@ -27,8 +27,6 @@ async fn nothing_is_made_without_a_place_for(name: &str, folder: &str) -> Result
     let node = scenario.node().await?;
     let web = always(&scenario, &node, "web").await?;
     web.becomes(Phase::Running).await?;
-    // A record that is still to be saved would make room for another in the place of the one that it replaces.
-    node.relists(2).await?;
     let disk = SmallDisk::over(&node.agent().data_dir().join(folder), KIB)?;
     disk.fills_up()?;
     let late = always(&scenario, &node, "late").await?;
