@@ -81,6 +81,9 @@ pub fn test(args: &args::Test) -> Result<ExitCode> {
     }
     found.extend(lines(args)?);
     if !found.failures.is_empty() {
+        for gist in run::gists() {
+            println!("\n{}", gist.trim_end());
+        }
         let names: Vec<_> = found.failures.iter().map(Part::to_string).collect();
         println!("\nFailed: {}", names.join(", "));
     }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result};
@@ -11,6 +12,36 @@ use crate::interrupt;
 
 /// The line after which Rust's test runner tells what the failed tests printed, test by test.
 const TALE_OF_FAILURES: &str = "failures:";
+
+/// How many lines of what a failed test says are said again.
+const GIST: usize = 30;
+
+/// The gists of all failed tests so far.
+static GISTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// What failed tests said, in short: for the very end, where it is looked for.
+pub fn gists() -> Vec<String> {
+    std::mem::take(&mut *GISTS.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// The gist of a runner's tale, test by test: what each said first, without the stack.
+fn gists_of(tale: &str) -> Vec<String> {
+    let mut gists: Vec<String> = Vec::new();
+    let mut left = 0;
+    for line in tale.lines() {
+        if line.starts_with("---- ") {
+            gists.push(String::new());
+            left = GIST;
+        } else if line == "stack backtrace:" || line == TALE_OF_FAILURES {
+            left = 0;
+        }
+        if let (Some(gist), 1..) = (gists.last_mut(), left) {
+            gist.extend([line, "\n"]);
+            left -= 1;
+        }
+    }
+    gists
+}
 
 /// Runs cargo test, shows what it prints, and sums up the closing lines of all its runners. A run that fails without a
 /// failed test (it did not compile, it crashed) counts as one.
@@ -49,12 +80,20 @@ fn show(output: impl BufRead) -> Result<Counts> {
         }
         if let Some(closing) = closing {
             counts.add(closing);
-            print!("{}", tale.take().unwrap_or_default());
+            tell(tale.take());
         }
     }
     // It ended amid its tale.
-    print!("{}", tale.unwrap_or_default());
+    tell(tale);
     Ok(counts)
+}
+
+fn tell(tale: Option<String>) {
+    if let Some(tale) = tale {
+        print!("{tale}");
+        let mut gists = GISTS.lock().unwrap_or_else(PoisonError::into_inner);
+        gists.extend(gists_of(&tale));
+    }
 }
 
 /// Does all at once, and gives what came of each, in their order.
@@ -92,6 +131,19 @@ mod tests {
     fn a_tale_of_failures_without_an_end_loses_no_count() {
         let counts = show("test a ... FAILED\nfailures:\n\n---- a stdout ----\n".as_bytes());
         assert_eq!(counts.unwrap(), Counts::default());
+    }
+
+    #[test]
+    fn the_gist_of_a_tale_is_what_each_test_said_first() {
+        let long = "more\n".repeat(GIST);
+        let tale = format!(
+            "failures:\n\n---- a stdout ----\nit broke\nstack backtrace:\n 0: main\n\n\
+             ---- b stdout ----\n{long}\n\nfailures:\n    a\n    b\n\ntest result: FAILED.\n"
+        );
+        let gists = gists_of(&tale);
+        assert_eq!(gists.len(), 2);
+        assert_eq!(gists[0], "---- a stdout ----\nit broke\n");
+        assert_eq!(gists[1].lines().count(), GIST);
     }
 
     #[test]
