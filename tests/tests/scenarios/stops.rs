@@ -46,11 +46,13 @@ async fn a_container_that_ignores_its_signal_is_forced_after_its_grace_period() 
     let web = scenario.create(web).await?;
     web.becomes(Phase::Running).await?;
     web.set_desired(DesiredState::Stopped).await?;
-    web.says(conditions::READY, "False", Reason::Stopping)
+    let stopping = web
+        .says(conditions::READY, "False", Reason::Stopping)
         .await?;
+    let stopping = stopping.status.unwrap();
     assert_eq!(
-        web.becomes(Phase::Stopping).await?.status.unwrap().attempt,
-        Some(1)
+        (stopping.phase, stopping.attempt),
+        (Phase::Stopping, Some(1))
     );
     web.has_event(Reason::ForceKilled).await?;
     let status = web.becomes(Phase::Stopped).await?.status.unwrap();
