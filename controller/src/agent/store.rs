@@ -131,6 +131,11 @@ impl Records {
         self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether there is a record of this uid on disk.
+    pub fn has_file(&self, uid: &str) -> bool {
+        self.path(uid).exists()
+    }
+
     /// Where the object's record lies if it was there and could not be read.
     pub fn set_aside(&self, uid: &str) -> Option<PathBuf> {
         let path = self.path(uid);

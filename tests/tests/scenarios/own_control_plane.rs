@@ -21,8 +21,10 @@ struct Stage {
     control_plane: OnceCell<Arc<ControlPlane>>,
 }
 
-/// For those whose API server goes away, or forgets, and those that have several controllers.
+/// For those whose API server goes away, or forgets.
 static SERVERS: Stage = Stage::named("own-servers");
+/// For those that have several controllers.
+static LEADERS: Stage = Stage::named("own-leaders");
 /// For those that have one controller.
 static CONTROLLERS: Stage = Stage::named("own-controllers");
 

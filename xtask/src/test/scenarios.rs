@@ -20,13 +20,16 @@ const SCENARIOS: &str = "scenarios";
 /// Those scenarios that wait for each other: together with others they would hold threads for nothing.
 const IN_TURN: &str = "own_control_plane::";
 
+/// How many of them have begun at once: all. Most of these wait for their turn, and none should wait for a thread.
+const THREADS_IN_TURN: &str = "20";
+
 /// Says which lifecycle, or which point of one, is played.
 const FAULTS: &str = "HCS_FAULTS";
 /// Says which random sequences are played.
 const SEED: &str = "HCS_SEED";
 
 /// Where in a control plane's folder some tests have one of their own.
-const OWN: [&str; 3] = ["own-controllers", "own-servers", "chart"];
+const OWN: [&str; 4] = ["own-controllers", "own-leaders", "own-servers", "chart"];
 
 /// How many scenarios play at once. They mostly wait: more than there are processors. On Windows nodes they wait less, for
 /// each program costs 30 ms of a processor there.
@@ -69,19 +72,22 @@ pub fn runners(
     shared: &dyn Fn(&mut Command),
 ) -> Result<(Vec<Command>, Counts)> {
     let left_out = skips::on(ground, filter)?;
-    let runner = |choice: &[&str]| {
+    let runner = |choice: &[&str], threads: &str| {
         let mut cargo = checks::cargo(&["test", "--workspace", "--test", SCENARIOS, "--"]);
         cargo
             .args(choice)
             .args(&left_out.args)
             .env(GROUND, ground.name())
-            .env("RUST_TEST_THREADS", threads(ground));
+            .env("RUST_TEST_THREADS", threads);
         shared(&mut cargo);
         cargo
     };
     let runners = match filter {
-        Some(filter) => vec![runner(&[filter])],
-        None => vec![runner(&["--skip", IN_TURN]), runner(&[IN_TURN])],
+        Some(filter) => vec![runner(&[filter], threads(ground))],
+        None => vec![
+            runner(&["--skip", IN_TURN], threads(ground)),
+            runner(&[IN_TURN], THREADS_IN_TURN),
+        ],
     };
     Ok((runners, left_out.counts))
 }

@@ -26,7 +26,13 @@ impl<R: Runtime> Run<'_, R> {
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(error) => {
-                self.save().await;
+                // Where nothing was made there is nothing to know of, and the object may be gone: a new file would stay
+                // until a sweep finds it.
+                let known = self.record.has_leftovers()
+                    || self.ctx.records.has_file(&self.record.object.uid);
+                if known {
+                    self.save().await;
+                }
                 return Err(error);
             }
         };

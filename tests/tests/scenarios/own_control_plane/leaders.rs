@@ -58,7 +58,7 @@ struct Pair {
 
 impl Pair {
     async fn start(scenario: &str) -> Result<Self> {
-        let (control_plane, turn) = super::SERVERS.alone().await?;
+        let (control_plane, turn) = super::LEADERS.alone().await?;
         let scenario = Scenario::on(control_plane.clone(), scenario).await?;
         let node = scenario.node_with(short_lease()).await?;
         let web = Container::named("web").on(&node).running_for_ever();

@@ -37,6 +37,7 @@ async fn an_object_that_is_gone_gets_no_container() {
     node.reconcile_cached("web").await.unwrap_err();
     assert!(node.runtime.calls().is_empty());
     assert!(node.api.get("web").is_none());
+    assert!(node.record("web").is_none(), "nothing is left of it");
 }
 
 #[tokio::test(start_paused = true)]

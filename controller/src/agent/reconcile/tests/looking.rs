@@ -143,6 +143,7 @@ async fn an_object_that_was_let_go_is_not_made_again_while_the_view_is_of_before
     node.api.remove("web");
     assert!(node.reconcile_cached("web").await.is_err());
     assert!(node.runtime.calls().is_empty());
+    assert!(node.record("web").is_none(), "nothing is left of it");
 }
 
 #[tokio::test(start_paused = true)]
