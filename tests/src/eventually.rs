@@ -8,8 +8,12 @@ use tokio::time::{Instant, sleep};
 
 use crate::{Error, Result};
 
-/// How often the condition is looked at, if a look takes no time.
-const EVERY: Duration = Duration::from_millis(50);
+/// How long after the first look the condition is looked at again, if a look takes no time; then ever more rarely, so that
+/// who waits for long does not keep the API server from its work, up to [`RARELY`].
+const SOON: Duration = Duration::from_millis(50);
+
+/// How rarely it is looked at when it is long in coming.
+const RARELY: Duration = Duration::from_millis(300);
 
 /// Looks again and again until `look` gives `Ok(Ok(value))`. `Ok(Err(state))` means "not yet, this is what I saw", and
 /// is shown if the deadline passes.
@@ -22,6 +26,7 @@ where
     F: Future<Output = Result<std::result::Result<T, S>>>,
 {
     let end = Instant::now() + deadline;
+    let mut pause = SOON;
     loop {
         let began = Instant::now();
         match look().await? {
@@ -35,8 +40,9 @@ where
                 });
             }
             // A look that takes long (a process under wine) must not keep from its work what is waited for.
-            Err(_) => sleep(EVERY.max(2 * began.elapsed())).await,
+            Err(_) => sleep(pause.max(2 * began.elapsed())).await,
         }
+        pause = (pause * 3 / 2).min(RARELY);
     }
 }
 

@@ -200,7 +200,8 @@ impl Machine {
         match &self.windows {
             None => Spawn::new(name, program, logs),
             Some(prefix) => {
-                let spawn = Spawn::new(name, prefix.wine(), logs).arg(program);
+                let [wine, args @ ..] = prefix.wine();
+                let spawn = Spawn::new(name, wine, logs).args(args).arg(program);
                 prefix
                     .envs()
                     .into_iter()

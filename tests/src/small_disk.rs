@@ -53,6 +53,23 @@ impl SmallDisk {
         })
     }
 
+    /// Takes away those that a run which was killed has left over folders below this one.
+    pub fn remove_left_below(folder: &Path) -> Result {
+        let mounts = Path::new("/proc/self/mounts");
+        let text =
+            fs::read_to_string(mounts).map_err(|source| Error::file("read", mounts, source))?;
+        let left = text.lines().filter_map(|line| {
+            let mut words = line.split(' ').skip(1);
+            let (at, kind) = (words.next()?, words.next()?);
+            (kind == "tmpfs" && Path::new(at).starts_with(folder)).then(|| PathBuf::from(at))
+        });
+        for folder in left {
+            unmount(&folder, UnmountFlags::DETACH)
+                .map_err(|errno| Error::file("unmount", &folder, errno.into()))?;
+        }
+        Ok(())
+    }
+
     /// Its folder.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -126,4 +143,25 @@ fn copy(from: &Path, to: &Path) -> Result {
     let mut cp = Command::new("cp");
     cp.arg("-a").arg(from.join(".")).arg(to);
     binaries::run(cp, "copy to a small disk")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_a_killed_run_has_left_is_taken_away() {
+        if !SmallDisk::may_be_had() {
+            eprintln!("SKIPPED: this user may not mount a tmpfs");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        let folder = dir.join("data");
+        let disk = SmallDisk::over(&folder, 64).unwrap();
+        fs::write(folder.join("file"), "on the disk").unwrap();
+        std::mem::forget(disk);
+        SmallDisk::remove_left_below(&dir).unwrap();
+        assert!(!folder.join("file").exists());
+    }
 }

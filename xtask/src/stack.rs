@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use futures::future::try_join_all;
 use hcs_tests::binaries::{self, Workspace};
 use hcs_tests::operator::Operator;
+use hcs_tests::small_disk::SmallDisk;
 use hcs_tests::{ControlPlane, Node, NodeOptions, node};
 
 use crate::lock::FolderLock;
@@ -96,6 +97,7 @@ pub fn remove_old_nodes(dir: &Path) -> Result<()> {
     node::end_containers(dir)?;
     let nodes = dir.join("nodes");
     if nodes.exists() {
+        SmallDisk::remove_left_below(&nodes)?;
         fs::remove_dir_all(&nodes)
             .with_context(|| format!("failed to remove {}", nodes.display()))?;
     }

@@ -49,7 +49,7 @@ struct Run {
 }
 
 /// How often `--until` and `--taking` look for their file.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(20);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

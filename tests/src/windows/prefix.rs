@@ -6,9 +6,11 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Toolchain;
+use super::toolchain::TASKSET;
 use crate::cached::{self, Key};
 use crate::process::{Owned, Slot, Spawn, lock, tail};
 use crate::{Error, binaries};
@@ -23,10 +25,14 @@ pub const PROBE: &str = r"C:\windows\probe.exe";
 const POLL: Duration = Duration::from_millis(5);
 
 /// A Windows machine of one's own; dropping it ends all its processes. The folder stays.
+///
+/// It has one processor. Each program asks the wineserver hundreds of things, of which none goes on before it is answered:
+/// to wake each other on another processor each time costs a third more for a call of runhcs.
 #[derive(Debug)]
 pub struct Prefix {
     dir: PathBuf,
     toolchain: Toolchain,
+    processor: String,
     server: Slot,
 }
 
@@ -38,6 +44,7 @@ impl Prefix {
         let prefix = Self {
             dir: dir.to_owned(),
             toolchain: toolchain.clone(),
+            processor: processor(),
             server: Slot::default(),
         };
         prefix.boot()?;
@@ -54,9 +61,20 @@ impl Prefix {
         self.dir.join("drive_c")
     }
 
-    /// wine itself, which takes a Windows executable and its arguments.
-    pub fn wine(&self) -> &Path {
-        &self.toolchain.wine
+    /// The command line that takes a Windows executable and its arguments: wine, on the machine's processor.
+    pub fn wine(&self) -> [OsString; 4] {
+        self.here(&self.toolchain.wine)
+    }
+
+    /// The command line of a program that runs on the machine's processor.
+    fn here(&self, program: &Path) -> [OsString; 4] {
+        let processor = self.processor.as_str().into();
+        [
+            TASKSET.into(),
+            "--cpu-list".into(),
+            processor,
+            program.into(),
+        ]
     }
 
     /// What a command needs in its environment to run on this machine.
@@ -66,8 +84,10 @@ impl Prefix {
 
     /// A command that runs a Windows executable on this machine, without standard input.
     pub fn command(&self, executable: &Path) -> Command {
-        let mut command = Command::new(self.wine());
+        let [program, args @ ..] = self.wine();
+        let mut command = Command::new(program);
         command
+            .args(args)
             .arg(executable)
             .envs(self.envs())
             .stdin(Stdio::null());
@@ -118,14 +138,15 @@ impl Prefix {
 
     fn boot(&self) -> Result<(), Error> {
         // Interrupted, it ends all processes of the machine.
-        let mut spawn =
-            Spawn::new("wineserver", &self.toolchain.wineserver, &self.dir).having_children();
+        let [program, args @ ..] = self.here(&self.toolchain.wineserver);
+        let mut spawn = Spawn::new("wineserver", program, &self.dir).having_children();
         spawn = self
             .envs()
             .into_iter()
             .fold(spawn, |spawn, (name, value)| spawn.env(name, value));
         // In the foreground, so that it ends with its owner; and with no client it must stay, for then it would reboot.
-        let server = spawn.args(["--foreground", "--persistent"]).start()?;
+        let spawn = spawn.args(args).args(["--foreground", "--persistent"]);
+        let server = spawn.start()?;
         self.wait_until_it_listens(&server)?;
         *lock(&self.server) = Some(server);
         self.start_windows()
@@ -185,6 +206,25 @@ impl Drop for Prefix {
         self.power_off();
         remove_socket_folder(&self.dir);
     }
+}
+
+/// The processor of a new machine: each in turn of those that this process may use. Runs that go on side by side do not all
+/// begin with the same one.
+fn processor() -> String {
+    static MACHINES: AtomicUsize = AtomicUsize::new(0);
+    let may = rustix::thread::sched_getaffinity(None);
+    let may: Vec<usize> = may.map_or_else(
+        |_| vec![0],
+        |set| {
+            let all = 0..rustix::thread::CpuSet::MAX_CPU;
+            all.filter(|cpu| set.is_set(*cpu)).collect()
+        },
+    );
+    let turn = std::process::id() as usize + MACHINES.fetch_add(1, Ordering::Relaxed);
+    may.iter()
+        .cycle()
+        .nth(turn % may.len().max(1))
+        .map_or_else(|| "0".to_owned(), ToString::to_string)
 }
 
 /// Whether a process has a listening Unix socket. Where wine's lies differs from one distribution to the next.

@@ -55,7 +55,8 @@ impl Executables {
     pub fn tests(toolchain: &Toolchain, machine: &Prefix) -> Result<Command, Error> {
         let mut cargo = cargo(toolchain, "test")?;
         cargo.args(["--no-fail-fast", "--bins", "--tests"]);
-        cargo.envs(machine.envs()).env(RUNNER, machine.wine());
+        // These are few and run side by side: they may use all processors.
+        cargo.envs(machine.envs()).env(RUNNER, &toolchain.wine);
         Ok(cargo)
     }
 

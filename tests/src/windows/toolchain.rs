@@ -25,6 +25,9 @@ pub const WINE: &str = "WINE";
 /// The C compiler for the target.
 pub const CC: &str = "x86_64-w64-mingw32-gcc";
 
+/// Keeps a program to one processor; of util-linux, which every Linux has.
+pub(super) const TASKSET: &str = "taskset";
+
 /// Where Debian puts wine64 and wineserver, off PATH.
 const DEBIAN_WINE: &str = "/usr/lib/wine";
 
@@ -66,6 +69,7 @@ impl Toolchain {
                 wine.as_deref().is_some_and(|wine| !has_preloader(wine)),
                 "wine64-preloader",
             ),
+            (!binaries::on_path(TASKSET), TASKSET),
             (!binaries::on_path(CC), "x86_64-w64-mingw32-gcc"),
             (
                 rust.is_none(),

@@ -24,7 +24,7 @@ flags="-std=gnu17 -O1 -Wall -Wextra -Werror -s"
 (
 	cd "$here"
 	# shellcheck disable=SC2086  # flags are words
-	"$cc" $flags -shared -o "$out/vmcompute.dll" text.c json.c system.c process.c launch.c notify.c layer.c wine.c -lole32
+	"$cc" $flags -shared -o "$out/vmcompute.dll" text.c json.c system.c process.c launch.c notify.c layer.c wine.c
 	# shellcheck disable=SC2086
 	"$cc" $flags -shared -o "$out/bcryptprimitives.dll" bcryptprimitives.c -ladvapi32
 	# shellcheck disable=SC2086

@@ -100,10 +100,14 @@ HR enter(const char *name, const WCHAR *arg, HANDLE end)
     return 0;
 }
 
+/*
+ * From where CoTaskMemAlloc takes it, without that function: with ole32.dll
+ * come windows and fonts, which half of all calls of runhcs never need.
+ */
 WCHAR *co_dup(const WCHAR *s)
 {
     size_t n = (wcslen(s) + 1) * sizeof(WCHAR);
-    WCHAR *p = CoTaskMemAlloc(n);
+    WCHAR *p = HeapAlloc(GetProcessHeap(), 0, n);
     if (p) memcpy(p, s, n);
     return p;
 }
