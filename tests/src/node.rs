@@ -35,7 +35,7 @@ const ROOTS: [(&str, &str); 4] = [
 #[derive(Debug, Clone)]
 pub struct NodeOptions {
     /// How often the agent lists all containers; often by default, so that scenarios which need a relist do not wait long for
-    /// it: each second on Linux, every other one under wine, where a list is as much work as ten.
+    /// it: each second on Linux, every other one under wine, where a list is many times the work.
     pub relist_interval: Duration,
     /// More arguments for the agent.
     pub args: Vec<String>,

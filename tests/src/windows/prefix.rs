@@ -212,19 +212,13 @@ impl Drop for Prefix {
 /// begin with the same one.
 fn processor() -> String {
     static MACHINES: AtomicUsize = AtomicUsize::new(0);
-    let may = rustix::thread::sched_getaffinity(None);
-    let may: Vec<usize> = may.map_or_else(
-        |_| vec![0],
-        |set| {
-            let all = 0..rustix::thread::CpuSet::MAX_CPU;
-            all.filter(|cpu| set.is_set(*cpu)).collect()
-        },
-    );
+    let all = 0..rustix::thread::CpuSet::MAX_CPU;
+    let may: Vec<usize> = rustix::thread::sched_getaffinity(None)
+        .map(|set| all.filter(|cpu| set.is_set(*cpu)).collect())
+        .unwrap_or_default();
     let turn = std::process::id() as usize + MACHINES.fetch_add(1, Ordering::Relaxed);
-    may.iter()
-        .cycle()
-        .nth(turn % may.len().max(1))
-        .map_or_else(|| "0".to_owned(), ToString::to_string)
+    let processor = may.get(turn % may.len().max(1));
+    processor.copied().unwrap_or_default().to_string()
 }
 
 /// Whether a process has a listening Unix socket. Where wine's lies differs from one distribution to the next.

@@ -102,7 +102,7 @@ HR enter(const char *name, const WCHAR *arg, HANDLE end)
 
 /*
  * From where CoTaskMemAlloc takes it, without that function: with ole32.dll
- * come windows and fonts, which half of all calls of runhcs never need.
+ * come windows and fonts, so that only who frees such a string loads it.
  */
 WCHAR *co_dup(const WCHAR *s)
 {
