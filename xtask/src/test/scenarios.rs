@@ -36,7 +36,9 @@ const OWN: [&str; 4] = ["own-controllers", "own-leaders", "own-servers", "chart"
 const fn threads(ground: Ground) -> &'static str {
     match ground {
         Ground::Linux => "6",
-        Ground::WineSim | Ground::WineReal => "4",
+        Ground::WineSim => "4",
+        // These come last, when nothing else is at work any more.
+        Ground::WineReal => "6",
     }
 }
 
