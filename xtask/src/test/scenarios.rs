@@ -35,10 +35,9 @@ const OWN: [&str; 4] = ["own-controllers", "own-leaders", "own-servers", "chart"
 /// each program costs 30 ms of a processor there.
 const fn threads(ground: Ground) -> &'static str {
     match ground {
-        Ground::Linux => "6",
+        // Those on the real runhcs come last, when nothing else is at work any more.
+        Ground::Linux | Ground::WineReal => "6",
         Ground::WineSim => "4",
-        // These come last, when nothing else is at work any more.
-        Ground::WineReal => "6",
     }
 }
 
