@@ -39,7 +39,7 @@ impl Executables {
         let target = target()?;
         if !target.is_dir() {
             eprintln!(
-                "Building for Windows: this takes about 5 minutes the first time on two cores"
+                "Building for Windows: this takes about 7 minutes the first time on two cores"
             );
         }
         // The tests too: without them, what all share would be built again with other features for them.
@@ -84,11 +84,10 @@ impl Executables {
 /// Says which program runs executables of the target.
 const RUNNER: &str = "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER";
 
-/// What else cargo is told of the build.
-const CONFIG: [&str; 1] = [
-    // Parts of a program's file that begin where pages do can be mapped; wine copies others, 50 MB at each start of the agent.
-    "target.x86_64-pc-windows-gnu.rustflags=['-Clink-arg=-Wl,--file-alignment,4096']",
-];
+/// What else cargo is told of the build: parts of a program's file that begin where pages do can be mapped; wine copies
+/// others, 50 MB at each start of the agent.
+const CONFIG: &str =
+    "target.x86_64-pc-windows-gnu.rustflags=['-Clink-arg=-Wl,--file-alignment,4096']";
 
 fn target() -> Result<PathBuf, Error> {
     Ok(binaries::target_folder()?.join("windows"))
@@ -100,7 +99,7 @@ fn cargo(toolchain: &Toolchain, verb: &str) -> Result<Command, Error> {
         .current_dir(binaries::workspace())
         .arg("--target-dir")
         .arg(target()?);
-    cargo.args(CONFIG.iter().flat_map(|config| ["--config", config]));
+    cargo.args(["--config", CONFIG]);
     cargo.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
     Ok(cargo)
 }
