@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Where `tests/windows/wine-hcs/build.sh` puts it.
 pub const PROBE: &str = r"C:\windows\probe.exe";
 
+/// Where `build.sh` puts what is preloaded into the wineserver.
+const NAP: &str = "nap.so";
+
 /// How often the server's socket is looked for.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -146,6 +149,7 @@ impl Prefix {
             .fold(spawn, |spawn, (name, value)| spawn.env(name, value));
         // In the foreground, so that it ends with its owner; and with no client it must stay, for then it would reboot.
         let spawn = spawn.args(args).args(["--foreground", "--persistent"]);
+        let spawn = spawn.env("LD_PRELOAD", self.dir.join(NAP));
         let server = spawn.start()?;
         self.wait_until_it_listens(&server)?;
         *lock(&self.server) = Some(server);
@@ -289,6 +293,8 @@ fn environment(prefix: &Path) -> Vec<(OsString, OsString)> {
             "WINEDEBUG".into(),
             std::env::var_os("WINEDEBUG").unwrap_or_else(|| "-all".into()),
         ),
+        // Programs of Go, as the real runhcs, live too short to collect garbage, and need threads for it.
+        ("GOGC".into(), "400".into()),
         // The only time zone that there is (build.sh).
         ("TZ".into(), "UTC".into()),
         // Neither .NET nor a browser is wanted, and wine would offer to install them; nor is there a desktop with a menu.

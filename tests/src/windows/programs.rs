@@ -85,9 +85,9 @@ impl Executables {
 const RUNNER: &str = "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER";
 
 /// What else cargo is told of the build: parts of a program's file that begin where pages do can be mapped; wine copies
-/// others, 50 MB at each start of the agent.
-const CONFIG: &str =
-    "target.x86_64-pc-windows-gnu.rustflags=['-Clink-arg=-Wl,--file-alignment,4096']";
+/// others, 50 MB at each start of the agent. And each part costs at each start, also those for a debugger.
+const CONFIG: &str = "target.x86_64-pc-windows-gnu.rustflags=\
+    ['-Clink-arg=-Wl,--file-alignment,4096', '-Cstrip=debuginfo']";
 
 fn target() -> Result<PathBuf, Error> {
     Ok(binaries::target_folder()?.join("windows"))

@@ -1,10 +1,11 @@
 #!/bin/sh
 # build.sh PREFIX [OUT]
-# Compiles the two libraries and probe.exe into OUT (default: a folder that is
+# Compiles the libraries and probe.exe into OUT (default: a folder that is
 # removed again) and makes PREFIX a Wine prefix in which runhcs.exe works, with
-# probe.exe in C:\windows.  May be run again.
+# probe.exe in C:\windows and nap.so beside drive_c.  May be run again.
 #   WINE  wine64 binary (default: wine64 on PATH)
 #   CC    compiler (default: x86_64-w64-mingw32-gcc)
+#   HOSTCC  compiler for this machine (default: cc)
 set -eu
 [ $# -ge 1 ] || { echo "usage: build.sh PREFIX [OUT]" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
@@ -29,6 +30,8 @@ flags="-std=gnu17 -O1 -Wall -Wextra -Werror -s"
 	"$cc" $flags -shared -o "$out/bcryptprimitives.dll" bcryptprimitives.c -ladvapi32
 	# shellcheck disable=SC2086
 	"$cc" $flags -o "$out/probe.exe" probe.c
+	# shellcheck disable=SC2086
+	"${HOSTCC:-cc}" $flags -shared -fPIC -o "$out/nap.so" nap.c
 )
 
 export TZ=UTC WINEPREFIX="$prefix" WINEDEBUG="${WINEDEBUG:--all}" WINEARCH=win64 WINEDLLOVERRIDES="${WINEDLLOVERRIDES:-mscoree,mshtml=}"
@@ -36,6 +39,7 @@ quiet() { "$wine" "$@" </dev/null >/dev/null 2>&1; }
 [ -f "$prefix/system.reg" ] || quiet wineboot -i
 cp "$out/vmcompute.dll" "$out/bcryptprimitives.dll" "$prefix/drive_c/windows/system32/"
 cp "$out/probe.exe" "$prefix/drive_c/windows/"
+cp "$out/nap.so" "$prefix/"
 
 # Windows Server 2022: hcsshim asks for HCS schema 2.1 and signals from 17763 on.
 # Each program looks through the time zones as it begins, with seven questions to the wineserver for each: a third of what
