@@ -96,7 +96,8 @@ pub enum Part {
     Scenarios,
     /// The Windows build, and its unit tests under wine.
     Windows,
-    /// The scenarios on Windows nodes with the simulator, under wine.
+    /// The scenarios on Windows nodes with the simulator, under wine: all when asked for, and in CI; else what the real
+    /// runhcs cannot do.
     Grounds,
     /// The script of verbs, played under wine by the real runhcs and by the simulator built for Windows.
     Transcripts,

@@ -61,6 +61,35 @@ pub fn on(ground: Ground, filter: Option<&str>) -> Result<LeftOut> {
     Ok(out)
 }
 
+/// For the simulator on Windows nodes, where the real runhcs plays too: what that cannot do, so that each scenario plays
+/// once. Says how many are left to it.
+pub fn left_by_the_real_runhcs() -> Result<LeftOut> {
+    let mut out = on(Ground::WineSim, None)?;
+    let skips = Skip::read(&workspace().join("tests/windows/skipped.txt"))?;
+    let (here, there) = shared_out(scenarios(None)?, &skips);
+    out.args.extend(here);
+    println!(
+        "!!! {there} skipped on wine-sim: they play on wine-real; on both in CI, or: cargo xtask test --only grounds"
+    );
+    out.counts.add(Counts::skipped(u64::try_from(there)?));
+    Ok(out)
+}
+
+/// Of these scenarios: the parts of names of those that the simulator alone can do on Windows, and how many both can do.
+fn shared_out(mut scenarios: Vec<String>, skips: &[Skip]) -> (Vec<String>, usize) {
+    let mut here = Vec::new();
+    for skip in skips {
+        let (on_sim, on_real) = (skip.on(Ground::WineSim), skip.on(Ground::WineReal));
+        if on_sim || on_real {
+            scenarios.retain(|name| !name.contains(&skip.test));
+        }
+        if on_real && !on_sim {
+            here.push(skip.test.clone());
+        }
+    }
+    (here, scenarios.len())
+}
+
 /// Leaves out the scenarios that put small disks over folders, where this user may not mount any.
 fn without_small_disks(scenarios: &[String], out: &mut LeftOut) -> Result<()> {
     const NAME: &str = "full_disks::";
@@ -135,6 +164,20 @@ mod tests {
     fn a_line_without_a_reason_is_refused() {
         assert!(Skip::parse("wine-real some_test").is_err());
         assert!(Skip::parse("moon some_test because").is_err());
+    }
+
+    #[test]
+    fn what_the_real_runhcs_cannot_do_is_left_to_the_simulator_and_nothing_else() {
+        let skips = [
+            "wine-real faults:: injects faults",
+            "both linux:: links",
+            "wine-sim ends:: exit codes",
+        ]
+        .map(|line| Skip::parse(line).unwrap());
+        let scenarios = ["faults::a", "faults::b", "linux::c", "ends::d", "lives::e"];
+        let (here, there) = shared_out(scenarios.map(str::to_owned).into(), &skips);
+        assert_eq!(here, ["faults::"]);
+        assert_eq!(there, 1);
     }
 
     #[test]

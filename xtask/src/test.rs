@@ -13,20 +13,20 @@ use anyhow::{Context, Result};
 
 pub use self::counts::Counts;
 pub use self::run::{run_side_by_side, run_tests};
-pub use self::scenarios::runners;
+pub use self::scenarios::{Choice, runners};
 use crate::args::{self, Part};
 use crate::checks::{self, Check};
 use crate::{interrupt, windows};
 
-/// Runs the tests of a part that have a text in their names.
-type Tests = fn(Option<&str>) -> Result<Counts>;
+/// Runs the tests of a part that are asked for.
+type Tests = fn(&args::Test) -> Result<Counts>;
 
 /// What needs more than the tests themselves; the parts of a line run one after the other. Scenarios on Linux mostly wait,
 /// so that they leave room for another line; programs under wine are work, and keep to one.
 const LINES: [&[(Part, Tests)]; 2] = [
     &[
         (Part::Scenarios, scenarios::on_linux),
-        (Part::Transcripts, |_| windows::transcripts()),
+        (Part::Transcripts, windows::transcripts),
         (Part::Faults, scenarios::deaths),
         (Part::Views, scenarios::views),
         (Part::Sequences, scenarios::sequences),
@@ -140,8 +140,7 @@ fn lines(args: &args::Test) -> Result<Found> {
         move || {
             let mut found = Found::default();
             for (part, tests) in line {
-                let filter = args.filter.as_deref();
-                let run = || interrupt::go_on().and_then(|()| tests(filter));
+                let run = || interrupt::go_on().and_then(|()| tests(args));
                 found.add(part, announced(part, run));
             }
             found

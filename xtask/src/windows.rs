@@ -9,7 +9,8 @@ use hcs_tests::Ground;
 use hcs_tests::binaries;
 use hcs_tests::windows::{self, Toolchain};
 
-use crate::test::{Counts, run_side_by_side, run_tests, runners};
+use crate::args;
+use crate::test::{Choice, Counts, run_side_by_side, run_tests, runners};
 
 /// The tests in which the real runhcs, and the simulator built for Windows, play the script of verbs under wine.
 pub const TRANSCRIPTS: [&str; 2] = [
@@ -30,7 +31,7 @@ pub fn build() -> Result<()> {
 }
 
 /// Runs the unit tests under wine.
-pub fn unit(filter: Option<&str>) -> Result<Counts> {
+pub fn unit(args: &args::Test) -> Result<Counts> {
     let Some(toolchain) = toolchain("the Windows build and its unit tests") else {
         return Ok(Counts::SKIPPED);
     };
@@ -38,12 +39,12 @@ pub fn unit(filter: Option<&str>) -> Result<Counts> {
     let dir = tempfile::tempdir().context("failed to make a temporary folder")?;
     let prefix = windows::Prefix::new(&toolchain, &dir.path().join("wine"))?;
     let mut cargo = windows::Executables::tests(&toolchain, &prefix)?;
-    cargo.args(filter);
+    cargo.args(args.filter.as_deref());
     run_tests(cargo)
 }
 
 /// Plays the script of verbs under wine, on the real runhcs and on the simulator.
-pub fn transcripts() -> Result<Counts> {
+pub fn transcripts(_: &args::Test) -> Result<Counts> {
     let Some(toolchain) = toolchain("the transcripts of Windows programs") else {
         return Ok(Counts::SKIPPED);
     };
@@ -57,7 +58,7 @@ pub fn transcripts() -> Result<Counts> {
 /// Runs the scenarios on a ground. `shared` says how a test finds the control plane and the executables.
 pub fn scenarios(
     ground: Ground,
-    filter: Option<&str>,
+    choice: Choice<'_>,
     shared: &dyn Fn(&mut Command),
 ) -> Result<Counts> {
     let Some(toolchain) = toolchain("the scenarios on Windows nodes") else {
@@ -65,10 +66,15 @@ pub fn scenarios(
     };
     windows::Executables::build(&toolchain)?;
     println!("\n=== Scenarios on the ground {}", ground.name());
-    let (runs, left_out) = runners(ground, filter, shared)?;
+    let (runs, left_out) = runners(ground, choice, shared)?;
     let mut counts = run_side_by_side(runs)?;
     counts.add(left_out);
     Ok(counts)
+}
+
+/// Whether this is a CI job.
+pub fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|ci| !ci.is_empty())
 }
 
 /// What Windows programs are built and run with; says so loudly where it cannot be had.
@@ -89,8 +95,7 @@ fn find_or_install() -> Result<Toolchain> {
         Ok(toolchain) => return Ok(toolchain),
         Err(missing) => missing,
     };
-    let in_ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
-    if !in_ci || !binaries::on_path("apt-get") {
+    if !in_ci() || !binaries::on_path("apt-get") {
         bail!("this machine has no {missing}");
     }
     eprintln!("Installing {}: a minute", windows::PACKAGES.join(" "));

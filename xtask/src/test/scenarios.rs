@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::counts::Counts;
 use super::run::{run_side_by_side, run_tests};
-use crate::{checks, interrupt, skips, stack, windows};
+use crate::{args, checks, interrupt, skips, stack, windows};
 
 /// The test binary of the scenarios.
 const SCENARIOS: &str = "scenarios";
@@ -31,22 +31,16 @@ const SEED: &str = "HCS_SEED";
 /// Where in a control plane's folder some tests have one of their own.
 const OWN: [&str; 4] = ["own-controllers", "own-leaders", "own-servers", "chart"];
 
-/// How many scenarios play at once. They mostly wait: more than there are processors. On Windows nodes they wait less, for
-/// each program costs 30 ms of a processor there.
-const fn threads(ground: Ground) -> &'static str {
-    match ground {
-        // Those on the real runhcs come last, when nothing else is at work any more.
-        Ground::Linux | Ground::WineReal => "6",
-        Ground::WineSim => "4",
-    }
-}
+/// How many scenarios play at once. They mostly wait: more than there are processors.
+const THREADS: &str = "6";
 
 /// The integration tests: the scenarios on Linux, and all others but what needs Windows.
-pub fn on_linux(filter: Option<&str>) -> Result<Counts> {
+pub fn on_linux(args: &args::Test) -> Result<Counts> {
+    let filter = args.filter.as_deref();
     // The first time this takes minutes, in which no test should seem to hang.
     helm::program()?;
     on_a_control_plane("linux", |shared| {
-        let (mut runs, left_out) = runners(Ground::Linux, filter, shared)?;
+        let (mut runs, left_out) = runners(Ground::Linux, Choice::of(filter), shared)?;
         let mut others = checks::cargo(&["test", "--workspace", "--no-fail-fast"]);
         let names = others_than_scenarios()?;
         others.args(names.iter().flat_map(|name| ["--test", name]));
@@ -56,7 +50,7 @@ pub fn on_linux(filter: Option<&str>) -> Result<Counts> {
                 .iter()
                 .flat_map(|test| ["--skip", test]),
         );
-        others.env("RUST_TEST_THREADS", threads(Ground::Linux));
+        others.env("RUST_TEST_THREADS", THREADS);
         shared(&mut others);
         runs.push(others);
         let mut counts = run_side_by_side(runs)?;
@@ -65,14 +59,35 @@ pub fn on_linux(filter: Option<&str>) -> Result<Counts> {
     })
 }
 
+/// Which of a ground's scenarios are played.
+#[derive(Clone, Copy)]
+pub enum Choice<'a> {
+    /// All.
+    All,
+    /// Those that have this text in their names.
+    Named(&'a str),
+    /// Those that the real runhcs cannot do.
+    LeftByTheRealRunhcs,
+}
+
+impl<'a> Choice<'a> {
+    fn of(filter: Option<&'a str>) -> Self {
+        filter.map_or(Self::All, Self::Named)
+    }
+}
+
 /// The runners of the scenarios on a ground, and the count of those that it cannot play. Those that wait for each other
 /// have a runner of their own, beside the rest. `shared` says how a test finds the control plane and the executables.
 pub fn runners(
     ground: Ground,
-    filter: Option<&str>,
+    choice: Choice<'_>,
     shared: &dyn Fn(&mut Command),
 ) -> Result<(Vec<Command>, Counts)> {
-    let left_out = skips::on(ground, filter)?;
+    let left_out = match choice {
+        Choice::All => skips::on(ground, None)?,
+        Choice::Named(filter) => skips::on(ground, Some(filter))?,
+        Choice::LeftByTheRealRunhcs => skips::left_by_the_real_runhcs()?,
+    };
     let runner = |choice: &[&str], threads: &str| {
         let mut cargo = checks::cargo(&["test", "--workspace", "--test", SCENARIOS, "--"]);
         cargo
@@ -83,47 +98,56 @@ pub fn runners(
         shared(&mut cargo);
         cargo
     };
-    let runners = match filter {
-        Some(filter) => vec![runner(&[filter], threads(ground))],
-        None => vec![
-            runner(&["--skip", IN_TURN], threads(ground)),
+    let runners = match choice {
+        Choice::All => vec![
+            runner(&["--skip", IN_TURN], THREADS),
             runner(&[IN_TURN], THREADS_IN_TURN),
         ],
+        Choice::Named(filter) => vec![runner(&[filter], THREADS)],
+        Choice::LeftByTheRealRunhcs => vec![runner(&[], THREADS)],
     };
     Ok((runners, left_out.counts))
 }
 
-/// The scenarios on Windows nodes with the simulator.
-pub fn on_windows(filter: Option<&str>) -> Result<Counts> {
+/// The scenarios on Windows nodes with the simulator. A call of a program is many times the work there: where nobody asked
+/// for this part, it leaves to the real runhcs what that can do. Not so in CI.
+pub fn on_windows(args: &args::Test) -> Result<Counts> {
+    let choice = if args.only.is_empty() && args.filter.is_none() && !windows::in_ci() {
+        Choice::LeftByTheRealRunhcs
+    } else {
+        Choice::of(args.filter.as_deref())
+    };
     on_a_control_plane("wine-sim", |shared| {
-        windows::scenarios(Ground::WineSim, filter, shared)
+        windows::scenarios(Ground::WineSim, choice, shared)
     })
 }
 
 /// The scenarios on Windows nodes with the real runhcs.
-pub fn on_real_runhcs(filter: Option<&str>) -> Result<Counts> {
+pub fn on_real_runhcs(args: &args::Test) -> Result<Counts> {
+    let choice = Choice::of(args.filter.as_deref());
     on_a_control_plane("wine-real", |shared| {
-        windows::scenarios(Ground::WineReal, filter, shared)
+        windows::scenarios(Ground::WineReal, choice, shared)
     })
 }
 
 /// The agent killed at each point.
-pub fn deaths(filter: Option<&str>) -> Result<Counts> {
-    faults("crash::", FAULTS, filter)
+pub fn deaths(args: &args::Test) -> Result<Counts> {
+    faults("crash::", FAULTS, args)
 }
 
 /// The agent shown each perturbed view.
-pub fn views(filter: Option<&str>) -> Result<Counts> {
-    faults("views::", FAULTS, filter)
+pub fn views(args: &args::Test) -> Result<Counts> {
+    faults("views::", FAULTS, args)
 }
 
 /// Random sequences of spec changes.
-pub fn sequences(filter: Option<&str>) -> Result<Counts> {
-    faults("sequences::", SEED, filter)
+pub fn sequences(args: &args::Test) -> Result<Counts> {
+    faults("sequences::", SEED, args)
 }
 
 /// One of the programmes on real parts that take long: the module of its tests, and the variable that the filter is for.
-fn faults(module: &str, variable: &str, filter: Option<&str>) -> Result<Counts> {
+fn faults(module: &str, variable: &str, args: &args::Test) -> Result<Counts> {
+    let filter = args.filter.as_deref();
     on_a_control_plane("faults", |shared| {
         let mut cargo = checks::cargo(&["test", "--workspace", "--test", "faults", module, "--"]);
         cargo.args(["--ignored", "--nocapture"]);
