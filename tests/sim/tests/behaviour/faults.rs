@@ -54,8 +54,12 @@ fn a_create_that_fails_at_any_point_leaves_nothing() {
 fn a_create_that_dies_with_its_shim_started_leaves_a_container_of_pid_minus_1() {
     let node = TestNode::new();
     let pid_file = node.path("c.pid");
-    for (point, has_pid_file) in [(Point::ShimStarted, false), (Point::PidFileWritten, true)] {
-        let bundle = node.write_bundle("c", &node.config("c", FOREVER));
+    // An id of its own for each: the shim of a container that was deleted writes its end into whoever's record it is by then.
+    for (id, point, has_pid_file) in [
+        ("started", Point::ShimStarted, false),
+        ("written", Point::PidFileWritten, true),
+    ] {
+        let bundle = node.write_bundle(id, &node.config(id, FOREVER));
         node.sim
             .inject(Fault::new("create", point, Action::Die).times(1))
             .unwrap();
@@ -65,7 +69,7 @@ fn a_create_that_dies_with_its_shim_started_leaves_a_container_of_pid_minus_1() 
             &bundle,
             "--pid-file",
             pid_file.to_str().unwrap(),
-            "c",
+            id,
         ];
         assert_eq!(node.run(&args).code, -1);
         assert_eq!(pid_file.exists(), has_pid_file);
@@ -73,7 +77,7 @@ fn a_create_that_dies_with_its_shim_started_leaves_a_container_of_pid_minus_1() 
             (&node.list()[0]["pid"], &node.list()[0]["status"]),
             (&json!(-1), &json!("created"))
         );
-        node.ok(&["delete", "c"]);
+        node.ok(&["delete", id]);
     }
     let shim: u32 = std::fs::read_to_string(pid_file).unwrap().parse().unwrap();
     wait_for("the shim's end", || (!process_is_alive(shim)).then_some(()));
