@@ -1,7 +1,6 @@
 //! What is left out of a run, by name: `tests/windows/skipped.txt` says which scenarios a ground cannot do, and why. Each
 //! test that is left out so is counted.
 
-use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
@@ -39,16 +38,17 @@ impl LeftOut {
 /// What this ground cannot do of the scenarios whose name has `filter` in it. Says each line of the file that was used, and
 /// how many tests it left out.
 pub fn on(ground: Ground, filter: Option<&str>) -> Result<LeftOut> {
-    let scenarios = scenarios(filter)?;
+    left_out(ground, &scenarios(filter)?, &Skip::all()?, filter.is_none())
+}
+
+/// As [`on`], of these scenarios; if they are all that there are, each line must be used.
+fn left_out(ground: Ground, scenarios: &[String], skips: &[Skip], all: bool) -> Result<LeftOut> {
     let mut out = LeftOut::default();
-    for skip in Skip::read(&workspace().join("tests/windows/skipped.txt"))? {
-        if !skip.on(ground) {
-            continue;
-        }
+    for skip in skips.iter().filter(|skip| skip.on(ground)) {
         out.skip(&skip.test);
         let left_out = scenarios.iter().filter(|name| name.contains(&skip.test));
         let left_out = u64::try_from(left_out.count())?;
-        if left_out == 0 && filter.is_none() {
+        if left_out == 0 && all {
             bail!("no scenario is called {}", skip.test);
         }
         if skip.counts && left_out > 0 {
@@ -57,16 +57,16 @@ pub fn on(ground: Ground, filter: Option<&str>) -> Result<LeftOut> {
             out.counts.add(Counts::skipped(left_out));
         }
     }
-    without_small_disks(&scenarios, &mut out)?;
+    without_small_disks(scenarios, &mut out)?;
     Ok(out)
 }
 
 /// For the simulator on Windows nodes, where the real runhcs plays too: what that cannot do, so that each scenario plays
 /// once. Says how many are left to it.
 pub fn left_by_the_real_runhcs() -> Result<LeftOut> {
-    let mut out = on(Ground::WineSim, None)?;
-    let skips = Skip::read(&workspace().join("tests/windows/skipped.txt"))?;
-    let (here, there) = shared_out(scenarios(None)?, &skips);
+    let (scenarios, skips) = (scenarios(None)?, Skip::all()?);
+    let mut out = left_out(Ground::WineSim, &scenarios, &skips, true)?;
+    let (here, there) = shared_out(scenarios, &skips);
     out.args.extend(here);
     println!(
         "!!! {there} skipped on wine-sim: they play on wine-real; on both in CI, or: cargo xtask test --only grounds"
@@ -118,8 +118,10 @@ fn scenarios(filter: Option<&str>) -> Result<Vec<String>> {
 }
 
 impl Skip {
-    fn read(file: &Path) -> Result<Vec<Self>> {
-        let text = std::fs::read_to_string(file)
+    /// All lines of the file.
+    fn all() -> Result<Vec<Self>> {
+        let file = workspace().join("tests/windows/skipped.txt");
+        let text = std::fs::read_to_string(&file)
             .with_context(|| format!("failed to read {}", file.display()))?;
         text.lines()
             .filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -156,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_list_of_what_is_skipped_is_understood() {
-        let skips = Skip::read(&workspace().join("tests/windows/skipped.txt")).unwrap();
+        let skips = Skip::all().unwrap();
         assert!(skips.iter().all(|skip| !skip.why.is_empty()));
     }
 
