@@ -340,7 +340,7 @@ impl Watch<'_> {
 }
 
 /// A process that was made in a container.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     /// All 32 bits, once it has ended.
     pub exit_code: Option<u64>,

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use crate::Result;
-use crate::machine::{Machine, Watch};
+use crate::machine::{Machine, Process, Watch};
 use crate::neutral::Neutral;
 use crate::patience::wait_until;
 
@@ -17,7 +17,15 @@ pub struct Player {
     machine: Rc<Machine>,
     neutral: Neutral,
     said: String,
-    last_exit: Option<i32>,
+    /// The last call, unless something has been done since then.
+    last: Option<Call>,
+}
+
+/// A call of runhcs.
+struct Call {
+    args: Vec<String>,
+    exit: Option<i32>,
+    stdout: Vec<u8>,
 }
 
 /// What a bundle's `config.json` says that differs from the usual.
@@ -31,7 +39,7 @@ impl Player {
             machine: Rc::new(machine),
             neutral,
             said: String::new(),
-            last_exit: None,
+            last: None,
         }
     }
 
@@ -78,7 +86,7 @@ impl Player {
             })
             .collect();
         let machine = Rc::clone(&self.machine);
-        let shim = shim_to_be_deleted(&machine, &args)?;
+        let shim = self.shim_to_be_deleted(&machine, &args)?;
         let output = machine.runhcs(&args)?;
         match shim {
             // A shim that is slow to die writes into a new container of the same id.
@@ -89,11 +97,8 @@ impl Player {
         self.note_pid_files();
         let shown: Vec<String> = args.iter().map(|arg| shown(arg)).collect();
         let mut part = format!("$ runhcs {}\n", shown.join(" "));
-        self.last_exit = output.status.code();
-        let code = output
-            .status
-            .code()
-            .map_or("killed".to_owned(), |code| code.to_string());
+        let exit = output.status.code();
+        let code = exit.map_or("killed".to_owned(), |code| code.to_string());
         let _ = writeln!(part, "exit {code}");
         for (name, bytes) in [("out", &output.stdout), ("err", &output.stderr)] {
             let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
@@ -105,6 +110,11 @@ impl Player {
             }
         }
         self.write(&part);
+        self.last = Some(Call {
+            args,
+            exit,
+            stdout: output.stdout,
+        });
         Ok(())
     }
 
@@ -214,7 +224,13 @@ impl Player {
 
     /// The exit code of the last call.
     pub fn last_exit(&self) -> Option<i32> {
-        self.last_exit
+        self.last.as_ref()?.exit
+    }
+
+    /// The status that the last call said a container has.
+    pub fn last_status(&self) -> Option<String> {
+        let state: Value = serde_json::from_slice(&self.last.as_ref()?.stdout).ok()?;
+        state["status"].as_str().map(str::to_owned)
     }
 
     /// Does something that ends a container's shim, waits for its end and notes its exit code.
@@ -242,7 +258,7 @@ impl Player {
         let machine = Rc::clone(&self.machine);
         let watch = machine.watch(self.pid(id)?, id)?;
         by(self)?;
-        if self.last_exit == Some(0) {
+        if self.last_exit() == Some(0) {
             let code = watch.exit_code()?;
             self.write(&format!("the shim of {id} has ended with {code}\n"));
         } else {
@@ -263,6 +279,7 @@ impl Player {
 
     /// Kills a container's shim as a crash would.
     pub fn kill_shim(&mut self, id: &str) -> Result {
+        self.last = None;
         self.machine.kill(self.pid(id)?)
     }
 
@@ -275,10 +292,15 @@ impl Player {
         self.write(&part);
     }
 
+    /// A container's processes.
+    pub fn processes(&self, id: &str) -> Vec<Process> {
+        self.machine.processes(id)
+    }
+
     /// Notes how a container's processes ended, and their terminals' sizes.
     pub fn note_processes(&mut self, id: &str) {
         let mut part = format!("processes of {id}:\n");
-        for process in self.machine.processes(id) {
+        for process in self.processes(id) {
             let (width, height) = process.size;
             let end = process
                 .exit_code
@@ -309,7 +331,8 @@ impl Player {
     }
 
     /// Waits until runhcs says that a container has this status. It is not noted how often it was asked.
-    pub fn becomes(&self, id: &str, status: &str) -> Result {
+    pub fn becomes(&mut self, id: &str, status: &str) -> Result {
+        self.last = None;
         let words = [format!("\"status\": \"{status}\"")];
         wait_until(&format!("{id} is {status}"), || {
             let output = self.machine.runhcs(&["state".to_owned(), id.to_owned()]);
@@ -319,6 +342,32 @@ impl Player {
                     .all(|word| String::from_utf8_lossy(&output.stdout).contains(word))
             })
         })
+    }
+
+    /// The shim of the container that a command deletes, watched before it is: its pid may be another's after it.
+    fn shim_to_be_deleted<'a>(
+        &self,
+        machine: &'a Machine,
+        args: &[String],
+    ) -> Result<Option<Watch<'a>>> {
+        let Some(id) = args
+            .last()
+            .filter(|_| args.iter().any(|arg| arg == "delete"))
+        else {
+            return Ok(None);
+        };
+        let asked = ["state".to_owned(), id.clone()];
+        let state: Value = match &self.last {
+            Some(call) if call.args == asked => serde_json::from_slice(&call.stdout),
+            _ => serde_json::from_slice(&machine.runhcs(&asked)?.stdout),
+        }
+        .unwrap_or_default();
+        let pid = state["pid"]
+            .as_u64()
+            .and_then(|pid| u32::try_from(pid).ok());
+        // The pid of a shim that was killed is stale.
+        let pid = pid.filter(|pid| *pid > 0 && state["status"] != "stopped");
+        pid.map(|pid| machine.watch(pid, id)).transpose()
     }
 
     fn note_pid_files(&mut self) {
@@ -341,24 +390,6 @@ impl Player {
         self.said += &self.neutral.text(part);
         self.said.push('\n');
     }
-}
-
-/// The shim of the container that a command deletes, watched before it is: its pid may be another's after it.
-fn shim_to_be_deleted<'a>(machine: &'a Machine, args: &[String]) -> Result<Option<Watch<'a>>> {
-    let Some(id) = args
-        .last()
-        .filter(|_| args.iter().any(|arg| arg == "delete"))
-    else {
-        return Ok(None);
-    };
-    let state = machine.runhcs(&["state".to_owned(), id.clone()])?;
-    let state: Value = serde_json::from_slice(&state.stdout).unwrap_or_default();
-    let pid = state["pid"]
-        .as_u64()
-        .and_then(|pid| u32::try_from(pid).ok());
-    // The pid of a shim that was killed is stale.
-    let pid = pid.filter(|pid| *pid > 0 && state["status"] != "stopped");
-    pid.map(|pid| machine.watch(pid, id)).transpose()
 }
 
 fn files_below(folder: &Path, files: &mut Vec<PathBuf>) -> Result {

@@ -23,6 +23,9 @@ const VERBS: [&str; 15] = [
     "run --detach --bundle @@ @",
 ];
 
+/// Those of them that only look.
+const LOOKS: [&str; 3] = ["state @", "ps @", "ps -f table @"];
+
 /// What makes a container of this id, in some state.
 type Make = fn(&mut Player, &str) -> Result;
 
@@ -88,26 +91,48 @@ pub fn nothing_is_there(player: &mut Player) -> Result {
     player.note_what_is_left()
 }
 
-/// Each verb on a container of its own, in each state; then what it did to it.
+/// Each verb in each state; then what it did. Where that is nothing, the next verb has the same container.
 pub fn every_verb_in_every_state(player: &mut Player) -> Result {
     for (state, make) in STATES {
+        let mut untouched = None;
+        let mut unused: Option<String> = None;
         for (number, verb) in VERBS.iter().enumerate() {
-            let id = format!("{state}-{number}");
             player.section(&format!("{state}: {verb}"));
-            make(player, &id)?;
+            let id = if let Some(id) = unused.take() {
+                id
+            } else {
+                let id = format!("{state}-{number}");
+                make(player, &id)?;
+                id
+            };
             if state == "running" && verb.starts_with("kill") {
                 player.may_end(&id, |player| say(player, verb, &id))?;
             } else {
                 say(player, verb, &id)?;
             }
+            let answered = player.last_exit() == Some(0) && !LOOKS.contains(verb);
             player.others_have_ended(&id)?;
             player.run(&["state", &id])?;
             player.note_processes(&id);
-            player.run(&["delete", "--force", &id])?;
-            player.forget(&id)?;
+            let now = (player.last_status(), player.processes(&id));
+            // The first verb only looks.
+            let before = untouched.get_or_insert_with(|| now.clone());
+            if !answered && now == *before {
+                unused = Some(id);
+            } else {
+                remove(player, &id)?;
+            }
+        }
+        if let Some(id) = unused {
+            remove(player, &id)?;
         }
     }
     Ok(())
+}
+
+fn remove(player: &mut Player, id: &str) -> Result {
+    player.run(&["delete", "--force", id])?;
+    player.forget(id)
 }
 
 fn say(player: &mut Player, verb: &str, id: &str) -> Result {
