@@ -46,7 +46,22 @@ impl Key {
         Ok(self)
     }
 
-    fn text(self) -> String {
+    /// A text.
+    pub fn text(mut self, text: &str) -> Self {
+        self.0.update(text.len().to_le_bytes());
+        self.0.update(text);
+        self
+    }
+
+    /// A program, too large to read: where it is, its size and when it was made.
+    pub fn program(self, file: &Path) -> Result<Self, Error> {
+        let failed = |source| Error::file("look at", file, source);
+        let of = fs::metadata(file).map_err(failed)?;
+        let made = of.modified().map_err(failed)?;
+        Ok(self.text(&format!("{} {} {made:?}", file.display(), of.len())))
+    }
+
+    fn name(self) -> String {
         let hash = self.0.finalize();
         hash.iter()
             .take(8)
@@ -74,7 +89,7 @@ fn folder_in(
     key: Key,
     make: impl FnOnce(&Path) -> Result<(), Error>,
 ) -> Result<PathBuf, Error> {
-    let folder = all.join(key.text());
+    let folder = all.join(key.name());
     let failed = |source| Error::file("prepare the cache", &folder, source);
     fs::create_dir_all(all).map_err(failed)?;
     let lock = File::create(folder.with_extension(LOCK)).map_err(failed)?;

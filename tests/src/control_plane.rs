@@ -67,10 +67,20 @@ impl ControlPlane {
     }
 
     /// Starts a new one in `dir`, and returns when the API server is ready. What an earlier one left
-    /// in `dir` is removed, except simulated nodes.
+    /// in `dir` is removed, except simulated nodes. The store is as an API server leaves it that has started on an empty
+    /// one.
     pub async fn start(dir: &Path) -> Result<Self> {
+        let store = store::begun().await?;
+        Self::start_on(dir, Some(&store)).await
+    }
+
+    /// As [`ControlPlane::start`], with a copy of this store, or an empty one.
+    async fn start_on(dir: &Path, store: Option<&Path>) -> Result<Self> {
         let dir = std::path::absolute(dir).map_err(|source| Error::file("find", dir, source))?;
         let sockets = prepare(&dir)?;
+        if let Some(store) = store {
+            store::copy(store, &store::of(&dir))?;
+        }
         let certificates = Certificates::make(&dir.join("pki"))?;
         let port = ReservedPort::reserve()
             .map_err(|source| Error::file("reserve a port for", &dir, source))?;

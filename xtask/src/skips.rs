@@ -8,8 +8,7 @@ use hcs_tests::Ground;
 use hcs_tests::binaries::workspace;
 use hcs_tests::small_disk::SmallDisk;
 
-use crate::checks;
-use crate::test::Counts;
+use crate::test::{Counts, SCENARIOS, program};
 
 /// A line of the file.
 struct Skip {
@@ -105,9 +104,9 @@ fn without_small_disks(scenarios: &[String], out: &mut LeftOut) -> Result<()> {
 
 /// The names of all scenarios that have `filter` in them.
 fn scenarios(filter: Option<&str>) -> Result<Vec<String>> {
-    let mut cargo = checks::cargo(&["test", "--workspace", "--test", "scenarios", "--"]);
-    cargo.args(["--list", "--format", "terse"]).args(filter);
-    let output = cargo.stderr(Stdio::inherit()).output();
+    let mut list = program(SCENARIOS)?;
+    list.args(["--list", "--format", "terse"]).args(filter);
+    let output = list.stderr(Stdio::inherit()).output();
     let output = output.context("failed to list the scenarios")?;
     if !output.status.success() {
         bail!("the list of scenarios failed: {}", output.status);

@@ -2,6 +2,7 @@
 //! end that counts them all.
 
 mod counts;
+mod programs;
 mod run;
 mod scenarios;
 
@@ -12,6 +13,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 pub use self::counts::Counts;
+pub use self::programs::{SCENARIOS, command as program};
 pub use self::run::{run_side_by_side, run_tests};
 pub use self::scenarios::{Choice, runners};
 use crate::args::{self, Part};

@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, bail};
 use hcs_tests::Ground;
 use hcs_tests::binaries;
-use hcs_tests::windows::{self, Toolchain};
+use hcs_tests::windows::{self, Executables, Toolchain};
 
 use crate::args;
-use crate::test::{Choice, Counts, run_side_by_side, run_tests, runners};
+use crate::test::{Choice, Counts, program, run_side_by_side, run_tests, runners};
 
 /// The tests in which the real runhcs, and the simulator built for Windows, play the script of verbs under wine.
 pub const TRANSCRIPTS: [&str; 2] = [
@@ -23,11 +23,21 @@ pub fn build() -> Result<()> {
     let Some(toolchain) = toolchain("the Windows build") else {
         return Ok(());
     };
-    windows::Executables::build(&toolchain)?;
+    executables(&toolchain)?;
     windows::runhcs()?;
     let dir = tempfile::tempdir().context("failed to make a temporary folder")?;
     windows::Prefix::new(&toolchain, &dir.path().join("wine"))?;
     Ok(())
+}
+
+/// The Windows executables, built once.
+fn executables(toolchain: &Toolchain) -> Result<&'static Executables> {
+    static BUILT: OnceLock<Executables> = OnceLock::new();
+    if let Some(built) = BUILT.get() {
+        return Ok(built);
+    }
+    let built = Executables::build(toolchain)?;
+    Ok(BUILT.get_or_init(|| built))
 }
 
 /// Runs the unit tests under wine.
@@ -35,10 +45,10 @@ pub fn unit(args: &args::Test) -> Result<Counts> {
     let Some(toolchain) = toolchain("the Windows build and its unit tests") else {
         return Ok(Counts::SKIPPED);
     };
-    windows::Executables::build(&toolchain)?;
+    executables(&toolchain)?;
     let dir = tempfile::tempdir().context("failed to make a temporary folder")?;
     let prefix = windows::Prefix::new(&toolchain, &dir.path().join("wine"))?;
-    let mut cargo = windows::Executables::tests(&toolchain, &prefix)?;
+    let mut cargo = Executables::tests(&toolchain, &prefix)?;
     cargo.args(args.filter.as_deref());
     run_tests(cargo)
 }
@@ -48,11 +58,10 @@ pub fn transcripts(_: &args::Test) -> Result<Counts> {
     let Some(toolchain) = toolchain("the transcripts of Windows programs") else {
         return Ok(Counts::SKIPPED);
     };
-    windows::Executables::build(&toolchain)?;
-    let args = ["test", "--workspace", "--test", "transcripts", "--"];
-    let mut cargo = crate::checks::cargo(&args);
-    cargo.args(TRANSCRIPTS);
-    run_tests(cargo)
+    let mut transcripts = program("transcripts")?;
+    transcripts.args(TRANSCRIPTS);
+    executables(&toolchain)?.name_to(&mut transcripts);
+    run_tests(transcripts)
 }
 
 /// Runs the scenarios on a ground. `shared` says how a test finds the control plane and the executables.
@@ -64,9 +73,13 @@ pub fn scenarios(
     let Some(toolchain) = toolchain("the scenarios on Windows nodes") else {
         return Ok(Counts::SKIPPED);
     };
-    windows::Executables::build(&toolchain)?;
+    let executables = executables(&toolchain)?;
     println!("\n=== Scenarios on the ground {}", ground.name());
-    let (runs, left_out) = runners(ground, choice, shared)?;
+    let shared = |command: &mut Command| {
+        shared(command);
+        executables.name_to(command);
+    };
+    let (runs, left_out) = runners(ground, choice, &shared)?;
     let mut counts = run_side_by_side(runs)?;
     counts.add(left_out);
     Ok(counts)

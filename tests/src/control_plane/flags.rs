@@ -4,6 +4,9 @@ use std::path::Path;
 
 use crate::certificates::Certificates;
 
+/// This file: what a store holds depends on it.
+pub const SOURCE: &str = include_str!("flags.rs");
+
 /// Writes only, and of each only who wrote what: that is what scenarios count. Leases are left out,
 /// for the control plane's own are of no interest.
 pub const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1

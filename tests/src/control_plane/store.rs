@@ -1,12 +1,43 @@
-//! What may happen to a cluster's store: it is restored from a backup, so that all that came since is gone and
-//! resourceVersions go back, or it is lost. For scenarios with a control plane of their own.
+//! The store that a control plane begins with, and what may happen to a cluster's: it is restored from a backup, so that
+//! all that came since is gone and resourceVersions go back, or it is lost. For scenarios with a control plane of their own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::ControlPlane;
+use super::{ControlPlane, flags};
+use crate::cached::{self, Key};
 use crate::process::lock;
-use crate::{Error, Result};
+use crate::{Error, Result, binaries};
+
+/// A store on which an API server has started once: that it writes there what each cluster has, roles before all, is a third
+/// of the work of a start.
+pub async fn begun() -> Result<PathBuf> {
+    let key = Key::new()
+        .text(flags::SOURCE)
+        .program(&binaries::control_plane("kube-apiserver")?)?
+        .program(&binaries::control_plane("etcd")?)?;
+    let runtime = tokio::runtime::Handle::current();
+    let make = move |folder: &Path| {
+        let scene = folder.join("control-plane");
+        let control_plane = runtime.block_on(ControlPlane::start_on(&scene, None))?;
+        control_plane.stop();
+        let failed = |source| Error::file("keep the store in", folder, source);
+        fs::rename(of(&scene), folder.join("data")).map_err(failed)?;
+        drop(control_plane);
+        fs::remove_dir_all(&scene).map_err(failed)
+    };
+    let cached = tokio::task::spawn_blocking(|| cached::folder("store", key, make)).await;
+    let folder = cached.map_err(|panic| Error::Unexpected {
+        what: "a store is made".to_owned(),
+        evidence: panic.to_string(),
+    })??;
+    Ok(folder.join("data"))
+}
+
+/// Where the store of the control plane in this folder is.
+pub fn of(dir: &Path) -> PathBuf {
+    dir.join("etcd/data")
+}
 
 /// What the store held at some time.
 #[derive(Debug)]
@@ -42,7 +73,7 @@ impl ControlPlane {
     }
 
     fn store(&self) -> PathBuf {
-        self.dir().join("etcd/data")
+        of(self.dir())
     }
 
     fn stop_store(&self) {
@@ -61,7 +92,8 @@ fn remove(folder: &Path) -> Result {
     }
 }
 
-fn copy(from: &Path, to: &Path) -> Result {
+/// Copies a folder.
+pub fn copy(from: &Path, to: &Path) -> Result {
     let failed = |source| Error::file("copy", from, source);
     fs::create_dir_all(to).map_err(failed)?;
     for entry in fs::read_dir(from).map_err(failed)? {

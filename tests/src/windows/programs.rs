@@ -19,7 +19,7 @@ const PACKAGES: [&str; 5] = [
 ];
 
 /// Names a folder that holds the workspace's Windows executables already.
-pub const BIN_DIR: &str = "HCS_TESTS_WINDOWS_BIN_DIR";
+const BIN_DIR: &str = "HCS_TESTS_WINDOWS_BIN_DIR";
 
 /// The workspace's executables for Windows.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub struct Executables {
 }
 
 impl Executables {
-    /// Those in the folder named by `HCS_TESTS_WINDOWS_BIN_DIR`, else built by cargo (a second when nothing has changed) into a target
+    /// Those that [`Executables::name_to`] names, else built by cargo (a second when nothing has changed) into a target
     /// folder of their own.
     pub fn build(toolchain: &Toolchain) -> Result<Self, Error> {
         if let Some(folder) = std::env::var_os(BIN_DIR) {
@@ -58,6 +58,11 @@ impl Executables {
         // These are few and run side by side: they may use all processors.
         cargo.envs(machine.envs()).env(RUNNER, &toolchain.wine);
         Ok(cargo)
+    }
+
+    /// Names these to a process, so that it need not have them built.
+    pub fn name_to(&self, command: &mut Command) {
+        command.env(BIN_DIR, &self.folder);
     }
 
     /// The operator: agent, controller and service.

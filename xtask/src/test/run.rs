@@ -43,18 +43,18 @@ fn gists_of(tale: &str) -> Vec<String> {
     gists
 }
 
-/// Runs cargo test, shows what it prints, and sums up the closing lines of all its runners. A run that fails without a
-/// failed test (it did not compile, it crashed) counts as one.
-pub fn run_tests(mut cargo: Command) -> Result<Counts> {
-    let text = format!("{cargo:?}");
-    let mut child = interrupt::spawn(cargo.stdout(Stdio::piped()))?;
+/// Runs a program of tests, or cargo test, shows what it prints, and sums up the closing lines of all runners. A run that
+/// fails without a failed test (it did not compile, it crashed) counts as one.
+pub fn run_tests(mut runner: Command) -> Result<Counts> {
+    let text = format!("{runner:?}");
+    let mut child = interrupt::spawn(runner.stdout(Stdio::piped()))?;
     let output = child
         .stdout
         .take()
-        .context("cargo has no standard output")?;
+        .context("the tests have no standard output")?;
     let counts = show(BufReader::new(output));
     interrupt::ending(&child);
-    let status = child.wait().context("failed to wait for cargo")?;
+    let status = child.wait().context("failed to wait for the tests")?;
     let mut counts = counts?;
     if !status.success() && counts.failed == 0 {
         eprintln!("{text} failed without a failed test: {status}");
@@ -69,7 +69,7 @@ fn show(output: impl BufRead) -> Result<Counts> {
     let mut counts = Counts::default();
     let mut tale: Option<String> = None;
     for line in output.lines() {
-        let line = line.context("failed to read cargo's output")?;
+        let line = line.context("failed to read what the tests print")?;
         let closing = Counts::from_line(&line);
         if line == TALE_OF_FAILURES && tale.is_none() {
             tale = Some(String::new());
@@ -110,10 +110,14 @@ where
     })
 }
 
-/// Runs several runners at once. Those that cannot be started are the error.
-pub fn run_side_by_side(cargos: Vec<Command>) -> Result<Counts> {
-    let runs = cargos.into_iter().map(|cargo| || run_tests(cargo));
+/// Runs several lists of runners at once, each list's one after the other. Those that cannot be started are the error.
+pub fn run_side_by_side(lists: Vec<Vec<Command>>) -> Result<Counts> {
+    let runs = lists.into_iter().map(|list| || run_in_turn(list));
     side_by_side(runs.collect()).into_iter().sum()
+}
+
+fn run_in_turn(runners: Vec<Command>) -> Result<Counts> {
+    runners.into_iter().map(run_tests).sum()
 }
 
 #[cfg(test)]

@@ -1,21 +1,18 @@
 //! The tests that need a control plane. It is started for them, and they are asked afterwards whether they left anything.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use hcs_tests::binaries::{self, Workspace};
 use hcs_tests::ground::GROUND;
 use hcs_tests::{ControlPlane, Ground, control_plane, helm};
 use runhcs_sim::SimNode;
-use serde::Deserialize;
 
 use super::counts::Counts;
+use super::programs::{self, SCENARIOS};
 use super::run::{run_side_by_side, run_tests};
-use crate::{args, checks, interrupt, skips, stack, windows};
-
-/// The test binary of the scenarios.
-const SCENARIOS: &str = "scenarios";
+use crate::{args, interrupt, skips, stack, windows};
 
 /// Those scenarios that wait for each other: together with others they would hold threads for nothing.
 const IN_TURN: &str = "own_control_plane::";
@@ -41,18 +38,18 @@ pub fn on_linux(args: &args::Test) -> Result<Counts> {
     helm::program()?;
     on_a_control_plane("linux", |shared| {
         let (mut runs, left_out) = runners(Ground::Linux, Choice::of(filter), shared)?;
-        let mut others = checks::cargo(&["test", "--workspace", "--no-fail-fast"]);
-        let names = others_than_scenarios()?;
-        others.args(names.iter().flat_map(|name| ["--test", name]));
-        others.args(filter).arg("--");
-        others.args(
-            windows::TRANSCRIPTS
-                .iter()
-                .flat_map(|test| ["--skip", test]),
-        );
-        others.env("RUST_TEST_THREADS", THREADS);
-        shared(&mut others);
-        runs.push(others);
+        let others = programs::all()?
+            .iter()
+            .filter(|program| program.name != SCENARIOS);
+        let others = others.map(|program| {
+            let mut others = program.command();
+            others.args(filter).env("RUST_TEST_THREADS", THREADS);
+            let elsewhere = windows::TRANSCRIPTS.iter();
+            others.args(elsewhere.flat_map(|test| ["--skip", test]));
+            shared(&mut others);
+            others
+        });
+        runs.push(others.collect());
         let mut counts = run_side_by_side(runs)?;
         counts.add(left_out);
         Ok(counts)
@@ -78,33 +75,34 @@ impl<'a> Choice<'a> {
 
 /// The runners of the scenarios on a ground, and the count of those that it cannot play. Those that wait for each other
 /// have a runner of their own, beside the rest. `shared` says how a test finds the control plane and the executables.
+/// Runners of an inner list are for one after the other.
 pub fn runners(
     ground: Ground,
     choice: Choice<'_>,
     shared: &dyn Fn(&mut Command),
-) -> Result<(Vec<Command>, Counts)> {
+) -> Result<(Vec<Vec<Command>>, Counts)> {
     let left_out = match choice {
         Choice::All => skips::on(ground, None)?,
         Choice::Named(filter) => skips::on(ground, Some(filter))?,
         Choice::LeftByTheRealRunhcs => skips::left_by_the_real_runhcs()?,
     };
     let runner = |choice: &[&str], threads: &str| {
-        let mut cargo = checks::cargo(&["test", "--workspace", "--test", SCENARIOS, "--"]);
-        cargo
+        let mut scenarios = programs::command(SCENARIOS)?;
+        scenarios
             .args(choice)
             .args(&left_out.args)
             .env(GROUND, ground.name())
             .env("RUST_TEST_THREADS", threads);
-        shared(&mut cargo);
-        cargo
+        shared(&mut scenarios);
+        Ok::<_, anyhow::Error>(vec![scenarios])
     };
     let runners = match choice {
         Choice::All => vec![
-            runner(&["--skip", IN_TURN], THREADS),
-            runner(&[IN_TURN], THREADS_IN_TURN),
+            runner(&["--skip", IN_TURN], THREADS)?,
+            runner(&[IN_TURN], THREADS_IN_TURN)?,
         ],
-        Choice::Named(filter) => vec![runner(&[filter], THREADS)],
-        Choice::LeftByTheRealRunhcs => vec![runner(&[], THREADS)],
+        Choice::Named(filter) => vec![runner(&[filter], THREADS)?],
+        Choice::LeftByTheRealRunhcs => vec![runner(&[], THREADS)?],
     };
     Ok((runners, left_out.counts))
 }
@@ -149,11 +147,11 @@ pub fn sequences(args: &args::Test) -> Result<Counts> {
 fn faults(module: &str, variable: &str, args: &args::Test) -> Result<Counts> {
     let filter = args.filter.as_deref();
     on_a_control_plane("faults", |shared| {
-        let mut cargo = checks::cargo(&["test", "--workspace", "--test", "faults", module, "--"]);
-        cargo.args(["--ignored", "--nocapture"]);
-        cargo.envs(filter.map(|filter| (variable, filter)));
-        shared(&mut cargo);
-        run_tests(cargo)
+        let mut faults = programs::command("faults")?;
+        faults.args([module, "--ignored", "--nocapture"]);
+        faults.envs(filter.map(|filter| (variable, filter)));
+        shared(&mut faults);
+        run_tests(faults)
     })
 }
 
@@ -162,47 +160,9 @@ pub fn build() -> Result<()> {
     for name in binaries::CONTROL_PLANE {
         binaries::control_plane(name)?;
     }
-    let tests = checks::cargo(&["test", "--workspace", "--test", "*", "--no-run"]);
-    binaries::run(tests, "cargo's build of the integration tests")?;
-    Workspace::build(false)?;
+    programs::all()?;
+    Workspace::get()?;
     Ok(())
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    targets: Vec<Target>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    name: String,
-    kind: Vec<String>,
-}
-
-/// The names of all test binaries but that of the scenarios.
-fn others_than_scenarios() -> Result<Vec<String>> {
-    let mut cargo = checks::cargo(&["metadata", "--no-deps", "--format-version", "1"]);
-    let output = cargo.stderr(Stdio::inherit()).output();
-    let output = output.context("failed to start cargo metadata")?;
-    if !output.status.success() {
-        bail!("cargo metadata failed: {}", output.status);
-    }
-    let metadata: Metadata =
-        serde_json::from_slice(&output.stdout).context("cargo metadata is not as expected")?;
-    let targets = metadata
-        .packages
-        .into_iter()
-        .flat_map(|package| package.targets);
-    Ok(targets
-        .filter(|target| target.kind.iter().any(|kind| kind == "test"))
-        .map(|target| target.name)
-        .filter(|name| name != SCENARIOS)
-        .collect())
 }
 
 /// Runs tests on one control plane that is started for them, with the project installed on it. They find it, and the
@@ -211,7 +171,7 @@ fn on_a_control_plane(
     name: &str,
     tests: impl FnOnce(&dyn Fn(&mut Command)) -> Result<Counts>,
 ) -> Result<Counts> {
-    let executables = Workspace::build(false)?;
+    let executables = Workspace::get()?;
     let runtime = tokio::runtime::Runtime::new().context("failed to start the async runtime")?;
     let dir = binaries::target_folder()?.join("scenarios").join(name);
     // A run that was killed may have left its nodes' containers running.
@@ -268,18 +228,4 @@ fn leftovers(dir: &Path) -> Result<bool> {
         sim.stop_all().context("failed to end what was left")?;
     }
     Ok(any)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_test_binary_is_run() {
-        let others = others_than_scenarios().unwrap();
-        for name in ["chart", "faults", "transcripts", "demo", "behaviour"] {
-            assert!(others.iter().any(|other| other == name), "{others:?}");
-        }
-        assert!(!others.iter().any(|other| other == SCENARIOS));
-    }
 }
