@@ -117,7 +117,11 @@ pub fn run_side_by_side(lists: Vec<Vec<Command>>) -> Result<Counts> {
 }
 
 fn run_in_turn(runners: Vec<Command>) -> Result<Counts> {
-    runners.into_iter().map(run_tests).sum()
+    let run = |runner: Command| {
+        println!("     Running {}", runner.get_program().display());
+        run_tests(runner)
+    };
+    runners.into_iter().map(run).sum()
 }
 
 #[cfg(test)]
