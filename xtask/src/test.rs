@@ -23,21 +23,20 @@ use crate::{interrupt, windows};
 /// Runs the tests of a part that are asked for.
 type Tests = fn(&args::Test) -> Result<Counts>;
 
-/// What needs more than the tests themselves; the parts of a line run one after the other. Scenarios on Linux and those that
-/// take an API server away mostly wait, so that they leave room for another line; those on the simulator under wine do not,
-/// and come last, when there may be none.
+/// What needs more than the tests themselves; the parts of a line run one after the other. Scenarios on Linux mostly wait,
+/// so that they leave room for another line; programs under wine are work, and keep to one.
 const LINES: [&[(Part, Tests)]; 2] = [
     &[
         (Part::Scenarios, scenarios::on_linux),
-        (Part::Grounds, scenarios::on_windows),
+        (Part::Transcripts, windows::transcripts),
         (Part::Faults, scenarios::deaths),
         (Part::Views, scenarios::views),
         (Part::Sequences, scenarios::sequences),
     ],
     &[
         (Part::Windows, windows::unit),
+        (Part::Grounds, scenarios::on_windows),
         (Part::RealRunhcs, scenarios::on_real_runhcs),
-        (Part::Transcripts, windows::transcripts),
     ],
 ];
 

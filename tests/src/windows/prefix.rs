@@ -1,12 +1,13 @@
 //! A wine prefix: one Windows machine, with its own registry, drive C, processes and Host Compute Service. It is up as
 //! long as its wineserver is; the server's end is the machine's power switch.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::Toolchain;
@@ -35,7 +36,7 @@ const POLL: Duration = Duration::from_millis(5);
 pub struct Prefix {
     dir: PathBuf,
     toolchain: Toolchain,
-    processor: String,
+    processor: Processor,
     server: Slot,
 }
 
@@ -47,7 +48,7 @@ impl Prefix {
         let prefix = Self {
             dir: dir.to_owned(),
             toolchain: toolchain.clone(),
-            processor: processor(),
+            processor: Processor::least_used(),
             server: Slot::default(),
         };
         prefix.boot()?;
@@ -71,7 +72,7 @@ impl Prefix {
 
     /// The command line of a program that runs on the machine's processor.
     fn here(&self, program: &Path) -> [OsString; 4] {
-        let processor = self.processor.as_str().into();
+        let processor = self.processor.0.to_string().into();
         [
             TASKSET.into(),
             "--cpu-list".into(),
@@ -212,17 +213,39 @@ impl Drop for Prefix {
     }
 }
 
-/// The processor of a new machine: each in turn of those that this process may use. Runs that go on side by side do not all
-/// begin with the same one.
-fn processor() -> String {
-    static MACHINES: AtomicUsize = AtomicUsize::new(0);
-    let all = 0..rustix::thread::CpuSet::MAX_CPU;
-    let may: Vec<usize> = rustix::thread::sched_getaffinity(None)
-        .map(|set| all.filter(|cpu| set.is_set(*cpu)).collect())
-        .unwrap_or_default();
-    let turn = std::process::id() as usize + MACHINES.fetch_add(1, Ordering::Relaxed);
-    let processor = may.get(turn % may.len().max(1));
-    processor.copied().unwrap_or_default().to_string()
+/// How many machines of this process are on each processor.
+static MACHINES: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+
+/// The processor of a machine, by its number.
+#[derive(Debug)]
+struct Processor(usize);
+
+impl Processor {
+    /// Of those that this process may use, the one with the fewest machines. Runs that go on side by side do not all begin
+    /// with the same one.
+    fn least_used() -> Self {
+        let all = 0..rustix::thread::CpuSet::MAX_CPU;
+        let mut may: Vec<usize> = rustix::thread::sched_getaffinity(None)
+            .map(|set| all.filter(|cpu| set.is_set(*cpu)).collect())
+            .unwrap_or_default();
+        let first = std::process::id() as usize % may.len().max(1);
+        may.rotate_left(first);
+        let mut machines = lock(&MACHINES);
+        let least = may
+            .into_iter()
+            .min_by_key(|cpu| machines.get(cpu).copied().unwrap_or_default());
+        let number = least.unwrap_or_default();
+        *machines.entry(number).or_default() += 1;
+        Self(number)
+    }
+}
+
+impl Drop for Processor {
+    fn drop(&mut self) {
+        if let Some(machines) = lock(&MACHINES).get_mut(&self.0) {
+            *machines -= 1;
+        }
+    }
 }
 
 /// Whether a process has a listening Unix socket. Where wine's lies differs from one distribution to the next.
@@ -354,6 +377,16 @@ mod tests {
         let mut command = prefix.command(Path::new("cmd.exe"));
         let output = command.args(["/c", line]).output().unwrap();
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    #[test]
+    fn a_new_machine_is_on_the_processor_with_the_fewest() {
+        let [first, second, third] = [(); 3].map(|()| Processor::least_used());
+        let on = |number: usize| lock(&MACHINES).get(&number).copied().unwrap_or_default();
+        let [a, b] = [on(first.0), on(second.0)];
+        drop((first, second, third));
+        assert!(a.abs_diff(b) <= 1, "{a} {b}");
+        assert!(lock(&MACHINES).values().all(|machines| *machines <= 2));
     }
 
     #[test]

@@ -11,7 +11,8 @@ mod silent_nodes;
 
 use std::sync::Arc;
 
-use hcs_tests::{ControlPlane, Result};
+use hcs_tests::audit::{Audit, Write};
+use hcs_tests::{ControlPlane, Node, Result, Scenario};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 /// A control plane of their own for some scenarios.
@@ -49,4 +50,15 @@ impl Stage {
         let own = self.control_plane.get_or_try_init(start).await?;
         Ok((Arc::clone(own), turn))
     }
+}
+
+/// What the controller has written of a scenario's objects and of its node. Other scenarios have left nodes, of which it may
+/// say at any time that they are lost.
+fn word_of_the_controller(told: &Audit, scenario: &Scenario, node: &Node) -> Result<Vec<Write>> {
+    let mut writes = told.writes()?;
+    writes.retain(|write| {
+        let ours = write.name.starts_with(node.name()) || write.namespace == scenario.namespace();
+        write.user.ends_with(":hcs-operator-controller") && ours
+    });
+    Ok(writes)
 }

@@ -34,11 +34,7 @@ async fn where_the_agents_speak_the_controller_writes_nothing_of_theirs() -> Res
     web.delete().await?;
     web.is_gone().await?;
     controller.running()?;
-    let mut by_controller = told.writes()?;
-    by_controller.retain(|write| {
-        let ours = write.name == node.name() || write.namespace == scenario.namespace();
-        write.user.ends_with(":hcs-operator-controller") && ours
-    });
+    let by_controller = super::word_of_the_controller(&told, &scenario, &node)?;
     assert!(by_controller.is_empty(), "{by_controller:#?}");
     bad.delete().await?;
     bad.is_gone().await?;

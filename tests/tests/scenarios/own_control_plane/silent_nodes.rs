@@ -104,10 +104,8 @@ async fn a_silent_agent_is_said_to_be_lost_and_its_own_word_wins_when_it_is_back
     })
     .await?;
     node.relists(3).await?;
-    let by_controller = |write: &hcs_tests::audit::Write| {
-        write.user.ends_with(":hcs-operator-controller") && write.resource != "leases"
-    };
-    assert_eq!(told.count(by_controller)?, 0, "the controller still speaks");
+    let by_controller = super::word_of_the_controller(&told, &scenario, &node)?;
+    assert!(by_controller.is_empty(), "{by_controller:#?}");
     assert_eq!(web.status().await?.attempt, Some(1));
     scenario.leaves_nothing_on(&node).await
 }
