@@ -29,6 +29,8 @@ flags="-std=gnu17 -O1 -Wall -Wextra -Werror -s"
 	# shellcheck disable=SC2086
 	"$cc" $flags -shared -o "$out/bcryptprimitives.dll" bcryptprimitives.c -ladvapi32
 	# shellcheck disable=SC2086
+	"$cc" $flags -shared -o "$out/taskmem.dll" taskmem.c
+	# shellcheck disable=SC2086
 	"$cc" $flags -o "$out/probe.exe" probe.c
 	# shellcheck disable=SC2086
 	"${HOSTCC:-cc}" $flags -shared -fPIC -o "$out/nap.so" nap.c
@@ -38,7 +40,7 @@ export TZ=UTC WINEPREFIX="$prefix" WINEDEBUG="${WINEDEBUG:--all}" WINEARCH=win64
 quiet() { "$wine" "$@" </dev/null >/dev/null 2>&1; }
 [ -f "$prefix/system.reg" ] || quiet wineboot -i
 cp "$out/vmcompute.dll" "$out/bcryptprimitives.dll" "$prefix/drive_c/windows/system32/"
-cp "$out/probe.exe" "$prefix/drive_c/windows/"
+cp "$out/taskmem.dll" "$out/probe.exe" "$prefix/drive_c/windows/"
 cp "$out/nap.so" "$prefix/"
 
 # Windows Server 2022: hcsshim asks for HCS schema 2.1 and signals from 17763 on.

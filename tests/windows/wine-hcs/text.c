@@ -100,10 +100,7 @@ HR enter(const char *name, const WCHAR *arg, HANDLE end)
     return 0;
 }
 
-/*
- * From where CoTaskMemAlloc takes it, without that function: with ole32.dll
- * come windows and fonts, so that only who frees such a string loads it.
- */
+/* From where CoTaskMemAlloc takes it, and our taskmem.dll gives it back. */
 WCHAR *co_dup(const WCHAR *s)
 {
     size_t n = (wcslen(s) + 1) * sizeof(WCHAR);
