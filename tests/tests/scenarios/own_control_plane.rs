@@ -1,5 +1,5 @@
-//! Scenarios that no other may be near: they take the API server away, or run the cluster-wide controller. Those that would
-//! disturb each other share a control plane and take turns on it.
+//! Scenarios that no other may be near: they take the API server away, or run the cluster-wide controller. There are a few
+//! control planes for them, on which they take turns.
 #![cfg(test)]
 
 mod api_server_away;
@@ -9,47 +9,55 @@ mod nobody_there;
 mod restored_store;
 mod silent_nodes;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hcs_tests::audit::{Audit, Write};
 use hcs_tests::{ControlPlane, Node, Result, Scenario};
-use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// A control plane of their own for some scenarios.
-struct Stage {
-    folder: &'static str,
-    turn: Mutex<()>,
-    control_plane: OnceCell<Arc<ControlPlane>>,
+/// How many control planes there are: so that the longest turns, which mostly wait, do not keep the others from the end.
+const MOST: usize = 4;
+
+static TURNS: Semaphore = Semaphore::const_new(MOST);
+/// Those on which it is nobody's turn.
+static FREE: Mutex<Vec<Arc<ControlPlane>>> = Mutex::new(Vec::new());
+
+/// A scenario's turn on a control plane, until it is dropped.
+struct Turn {
+    control_plane: Arc<ControlPlane>,
+    _permit: SemaphorePermit<'static>,
 }
 
-/// For those whose API server goes away, or forgets.
-static SERVERS: Stage = Stage::named("own-servers");
-/// For those that have several controllers.
-static LEADERS: Stage = Stage::named("own-leaders");
-/// For those that have one controller.
-static CONTROLLERS: Stage = Stage::named("own-controllers");
-
-impl Stage {
-    const fn named(folder: &'static str) -> Self {
-        Self {
-            folder,
-            turn: Mutex::const_new(()),
-            control_plane: OnceCell::const_new(),
-        }
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+        free.push(Arc::clone(&self.control_plane));
     }
+}
 
-    /// The control plane, until the guard is dropped.
-    async fn alone(&'static self) -> Result<(Arc<ControlPlane>, MutexGuard<'static, ()>)> {
-        let turn = self.turn.lock().await;
-        let start = || async {
-            let beside = ControlPlane::shared().await?.dir().join(self.folder);
-            let own = ControlPlane::start(&beside).await?;
-            own.install().await?;
-            Ok::<_, hcs_tests::Error>(Arc::new(own))
-        };
-        let own = self.control_plane.get_or_try_init(start).await?;
-        Ok((Arc::clone(own), turn))
-    }
+/// A control plane, with the project installed, that no other scenario uses until the turn is over.
+async fn alone() -> Result<(Arc<ControlPlane>, Turn)> {
+    let permit = TURNS.acquire().await.expect("it is never closed");
+    let free = FREE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let control_plane = match free {
+        Some(control_plane) => control_plane,
+        None => Arc::new(another().await?),
+    };
+    let turn = Turn {
+        control_plane: Arc::clone(&control_plane),
+        _permit: permit,
+    };
+    Ok((control_plane, turn))
+}
+
+async fn another() -> Result<ControlPlane> {
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    let number = STARTED.fetch_add(1, Ordering::Relaxed) + 1;
+    let shared = ControlPlane::shared().await?;
+    let own = ControlPlane::start(&shared.dir().join(format!("own-{number}"))).await?;
+    own.install().await?;
+    Ok(own)
 }
 
 /// What the controller has written of a scenario's objects and of its node. Other scenarios have left nodes, of which it may

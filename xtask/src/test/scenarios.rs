@@ -26,10 +26,13 @@ const FAULTS: &str = "HCS_FAULTS";
 const SEED: &str = "HCS_SEED";
 
 /// Where in a control plane's folder some tests have one of their own.
-const OWN: [&str; 4] = ["own-controllers", "own-leaders", "own-servers", "chart"];
+const OWN: [&str; 5] = ["own-1", "own-2", "own-3", "own-4", "chart"];
 
 /// How many scenarios play at once. They mostly wait: more than there are processors.
 const THREADS: &str = "6";
+
+/// As [`THREADS`], on the real runhcs, where nothing else may be left to play beside them.
+const THREADS_AT_THE_END: &str = "9";
 
 /// The integration tests: the scenarios on Linux, and all others but what needs Windows.
 pub fn on_linux(args: &args::Test) -> Result<Counts> {
@@ -96,13 +99,18 @@ pub fn runners(
         shared(&mut scenarios);
         Ok::<_, anyhow::Error>(vec![scenarios])
     };
+    let threads = if ground == Ground::WineReal {
+        THREADS_AT_THE_END
+    } else {
+        THREADS
+    };
     let runners = match choice {
         Choice::All => vec![
-            runner(&["--skip", IN_TURN], THREADS)?,
+            runner(&["--skip", IN_TURN], threads)?,
             runner(&[IN_TURN], THREADS_IN_TURN)?,
         ],
-        Choice::Named(filter) => vec![runner(&[filter], THREADS)?],
-        Choice::LeftByTheRealRunhcs => vec![runner(&[], THREADS)?],
+        Choice::Named(filter) => vec![runner(&[filter], threads)?],
+        Choice::LeftByTheRealRunhcs => vec![runner(&[], threads)?],
     };
     Ok((runners, left_out.counts))
 }

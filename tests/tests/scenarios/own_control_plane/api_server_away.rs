@@ -40,7 +40,7 @@ async fn runs_as(object: &Live, attempt: u32) -> Result {
 #[tokio::test]
 async fn a_container_that_ends_while_the_api_server_is_away_is_restarted_and_the_status_follows()
 -> Result {
-    let (control_plane, _turn) = super::SERVERS.alone().await?;
+    let (control_plane, _turn) = super::alone().await?;
     let scenario = Scenario::on(control_plane.clone(), "away").await?;
     let node = scenario.node().await?;
     let always = |name: &str| {
@@ -79,7 +79,7 @@ async fn a_container_that_ends_while_the_api_server_is_away_is_restarted_and_the
 
 #[tokio::test]
 async fn an_api_server_that_is_back_is_told_only_what_has_changed() -> Result {
-    let (control_plane, _turn) = super::SERVERS.alone().await?;
+    let (control_plane, _turn) = super::alone().await?;
     let scenario = Scenario::on(control_plane.clone(), "away-many").await?;
     let node = scenario.node().await?;
     let many = std::env::var(MANY_OBJECTS).map_or(MANY, |text| text.parse().unwrap());

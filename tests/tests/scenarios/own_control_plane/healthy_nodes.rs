@@ -11,7 +11,7 @@ use super::silent_nodes::{QUICK, short_lease};
 
 #[tokio::test]
 async fn where_the_agents_speak_the_controller_writes_nothing_of_theirs() -> Result {
-    let (control_plane, _turn) = super::CONTROLLERS.alone().await?;
+    let (control_plane, _turn) = super::alone().await?;
     let scenario = Scenario::on(control_plane.clone(), "healthy").await?;
     let executables = binaries::Workspace::get()?;
     let quick: Vec<String> = QUICK.map(str::to_owned).into();

@@ -15,7 +15,6 @@ use hcs_tests::{
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::DeleteParams;
-use tokio::sync::MutexGuard;
 
 use super::silent_nodes::{QUICK, short_lease};
 use crate::nodes::lease_is_renewed;
@@ -53,12 +52,12 @@ struct Pair {
     node: Node,
     scenario: Scenario,
     control_plane: Arc<ControlPlane>,
-    _turn: MutexGuard<'static, ()>,
+    _turn: super::Turn,
 }
 
 impl Pair {
     async fn start(scenario: &str) -> Result<Self> {
-        let (control_plane, turn) = super::LEADERS.alone().await?;
+        let (control_plane, turn) = super::alone().await?;
         let scenario = Scenario::on(control_plane.clone(), scenario).await?;
         let node = scenario.node_with(short_lease()).await?;
         let web = Container::named("web").on(&node).running_for_ever();

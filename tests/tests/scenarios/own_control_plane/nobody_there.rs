@@ -8,7 +8,7 @@ use crate::gitops::verdicts::is_on_its_way;
 
 #[tokio::test]
 async fn an_object_that_no_agent_takes_up_says_so_until_the_agent_comes() -> Result {
-    let (control_plane, _turn) = super::CONTROLLERS.alone().await?;
+    let (control_plane, _turn) = super::alone().await?;
     let scenario = Scenario::on(control_plane.clone(), "nobody").await?;
     let executables = binaries::Workspace::get()?;
     let patience = ["--patience".to_owned(), "1s".to_owned()];

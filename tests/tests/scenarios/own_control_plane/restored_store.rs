@@ -65,7 +65,7 @@ async fn lists(scenario: &Scenario, node: &Node, wanted: &[String]) -> Result {
 #[tokio::test]
 async fn a_store_from_a_backup_is_told_again_what_it_has_lost_and_no_container_ends_for_it()
 -> Result {
-    let (control_plane, _turn) = super::SERVERS.alone().await?;
+    let (control_plane, _turn) = super::alone().await?;
     let scenario = Scenario::on(control_plane.clone(), "restored").await?;
     let node = scenario.node_with(quick_lease()).await?;
     let ends = runs(&scenario, &node, "ends").await?;
@@ -108,7 +108,7 @@ async fn install_again(control_plane: &Arc<ControlPlane>, node: &Node) -> Result
 
 #[tokio::test]
 async fn a_store_that_is_lost_ends_no_container_until_its_object_is_applied_again() -> Result {
-    let (control_plane, _turn) = super::SERVERS.alone().await?;
+    let (control_plane, _turn) = super::alone().await?;
     let scenario = Scenario::on(control_plane.clone(), "lost").await?;
     let node = scenario.node_with(quick_lease()).await?;
     let (web, never) = (

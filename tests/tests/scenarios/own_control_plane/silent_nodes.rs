@@ -72,7 +72,7 @@ async fn has_lease(scenario: &Scenario, node: &str) -> Result<bool> {
 
 #[tokio::test]
 async fn a_silent_agent_is_said_to_be_lost_and_its_own_word_wins_when_it_is_back() -> Result {
-    let (control_plane, _turn) = super::CONTROLLERS.alone().await?;
+    let (control_plane, _turn) = super::alone().await?;
     let scenario = Scenario::on(control_plane.clone(), "silent").await?;
     let controller = controller(&control_plane).await?;
     let node = scenario.node_with(short_lease()).await?;
@@ -112,7 +112,7 @@ async fn a_silent_agent_is_said_to_be_lost_and_its_own_word_wins_when_it_is_back
 
 #[tokio::test]
 async fn an_agent_that_cannot_see_its_containers_is_not_contradicted_again_and_again() -> Result {
-    let (control_plane, _turn) = super::CONTROLLERS.alone().await?;
+    let (control_plane, _turn) = super::alone().await?;
     let scenario = Scenario::on(control_plane.clone(), "blind").await?;
     let _controller = controller(&control_plane).await?;
     let mut options = short_lease();
@@ -145,7 +145,7 @@ async fn an_agent_that_cannot_see_its_containers_is_not_contradicted_again_and_a
 
 #[tokio::test]
 async fn objects_of_a_node_that_is_gone_for_good_are_let_go_and_no_others() -> Result {
-    let (control_plane, _turn) = super::CONTROLLERS.alone().await?;
+    let (control_plane, _turn) = super::alone().await?;
     let scenario = Scenario::on(control_plane.clone(), "gone").await?;
     let _controller = controller(&control_plane).await?;
     let node = scenario.node_with(short_lease()).await?;
@@ -217,7 +217,7 @@ async fn renew(leases: &Api<Lease>, node: &str) {
 #[tokio::test]
 async fn an_object_whose_node_is_absent_is_kept_for_as_long_as_an_agent_of_its_name_lives() -> Result
 {
-    let (control_plane, _turn) = super::CONTROLLERS.alone().await?;
+    let (control_plane, _turn) = super::alone().await?;
     let scenario = Scenario::on(control_plane.clone(), "ghost").await?;
     let _controller = controller(&control_plane).await?;
     let ghost = scenario.namespace().to_owned();
