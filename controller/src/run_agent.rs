@@ -1,9 +1,10 @@
 //! Runs the agent as a process: folders, connection, probes, and the signal to stop.
 
-use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
@@ -18,12 +19,14 @@ use crate::{http, kube_client, platform, shutdown, telemetry};
 const WORKERS: usize = 2;
 /// Threads that write records; a disk does no more at once.
 const BLOCKING_THREADS: usize = 4;
+/// How often a lock is tried that may come free.
+const LOCK_POLL: Duration = Duration::from_millis(50);
 /// Where the bound address of the probes is written, below the data folder.
 pub const ADDRESS_FILE: &str = "http-address";
 
 /// Runs until it is told to stop. Containers go on without the agent.
 pub fn run(settings: AgentSettings) -> anyhow::Result<ExitCode> {
-    telemetry::init(&settings.log_level, settings.log_format, std::io::stderr)
+    telemetry::init(&settings.log_level, settings.log_format, io::stderr)
         .with_context(|| format!("--log-level {:?}", settings.log_level))?;
     work(settings, None)?;
     Ok(ExitCode::SUCCESS)
@@ -61,15 +64,26 @@ fn prepare(data: &Path) -> anyhow::Result<fs::File> {
     let path = data.join("agent.lock");
     let lock = fs::File::options().create(true).append(true).open(&path);
     let lock = lock.with_context(|| format!("failed to open {}", path.display()))?;
-    let locked =
-        platform::lock(&lock).with_context(|| format!("failed to lock {}", path.display()))?;
-    if !locked {
+    let locked = comes_free(|| platform::lock(&lock), platform::LOCK_OUTLIVES);
+    if !locked.with_context(|| format!("failed to lock {}", path.display()))? {
         bail!(
             "--data-dir: another agent works in {}; stop it first",
             data.display()
         );
     }
     Ok(lock)
+}
+
+/// Whether a lock can be had within this time.
+fn comes_free(mut lock: impl FnMut() -> io::Result<bool>, patience: Duration) -> io::Result<bool> {
+    let end = Instant::now() + patience;
+    loop {
+        let had = lock()?;
+        if had || Instant::now() >= end {
+            return Ok(had);
+        }
+        thread::sleep(LOCK_POLL);
+    }
 }
 
 async fn serve(settings: AgentSettings, kubeconfig: Option<&Path>) -> anyhow::Result<()> {
@@ -124,4 +138,29 @@ async fn serve(settings: AgentSettings, kubeconfig: Option<&Path>) -> anyhow::Re
         () = shutdown::requested() => tracing::info!("told to stop; containers go on"),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_comes_free_in_time_is_had() {
+        let mut tries = 0;
+        let third = || {
+            tries += 1;
+            Ok(tries == 3)
+        };
+        assert!(comes_free(third, Duration::from_mins(1)).unwrap());
+        assert_eq!(tries, 3);
+    }
+
+    #[test]
+    fn a_lock_that_stays_anothers_is_not_waited_for_without_end() {
+        for patience in [Duration::ZERO, LOCK_POLL] {
+            assert!(!comes_free(|| Ok(false), patience).unwrap());
+        }
+        let broken = || Err(io::ErrorKind::PermissionDenied.into());
+        assert!(comes_free(broken, Duration::from_mins(1)).is_err());
+    }
 }

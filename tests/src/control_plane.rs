@@ -168,6 +168,15 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// Whether it has an API server now: one that [`ControlPlane::kill_api_server`] took away is still away.
+    pub fn has_api_server(&self) -> bool {
+        let processes = lock(&self.processes);
+        let mut servers = processes
+            .iter()
+            .filter(|process| process.name() == "kube-apiserver");
+        servers.any(|server| server.ended().is_none())
+    }
+
     /// Stops it: the controller manager and the API server first, so that neither complains that
     /// its store has gone.
     pub fn stop(&self) {

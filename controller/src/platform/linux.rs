@@ -201,6 +201,8 @@ pub fn os_build() -> String {
     words.join(" ")
 }
 
+pub const LOCK_OUTLIVES: Duration = Duration::ZERO;
+
 /// By a lock of the process and not of the open file: a child has its parent's open files until it becomes runhcs, and
 /// must not keep the next agent out if this one is killed before that.
 pub fn lock(file: &fs::File) -> io::Result<bool> {

@@ -87,6 +87,9 @@ pub fn os_build() -> String {
     imp::os_build()
 }
 
+/// How long a [`lock`] may last after its process has ended.
+pub use imp::LOCK_OUTLIVES;
+
 /// Locks a file for this process until it is closed here, or the process ends; false if another process has it. Open it once:
 /// closing any handle of it may give the lock up.
 pub fn lock(file: &File) -> io::Result<bool> {

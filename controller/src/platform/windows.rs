@@ -22,6 +22,10 @@ pub use service_main::serve;
 /// The system's heap is one for all threads.
 pub fn keep_heap_small() {}
 
+/// Windows gives up the locks of a process that has ended when it comes to it: "the time it takes for the operating system
+/// to unlock these locks depends upon available system resources" (`LockFileEx`).
+pub const LOCK_OUTLIVES: Duration = Duration::from_secs(5);
+
 /// Windows hands a child only the handles that it is meant to have.
 pub fn lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {

@@ -48,6 +48,10 @@ async fn alone() -> Result<(Arc<ControlPlane>, Turn)> {
         control_plane: Arc::clone(&control_plane),
         _permit: permit,
     };
+    // A scenario that failed may have left it without one.
+    if !control_plane.has_api_server() {
+        control_plane.restart_api_server().await?;
+    }
     Ok((control_plane, turn))
 }
 
